@@ -1,0 +1,24 @@
+//! What things are in Sickbay: ids, statuses and their one transition function, limits, problems,
+//! causes and fixes.
+//!
+//! Everything else is built on this crate and it is built on nothing: no I/O, no clock, no
+//! randomness, no serialisation. Times and random bytes come in as arguments.
+
+pub mod cause;
+pub mod host;
+pub mod id;
+pub mod leaf;
+pub mod limits;
+pub mod problem;
+pub mod root;
+pub mod task;
+pub mod time;
+
+pub use cause::{Cause, Fix, Severity};
+pub use host::HostUuid;
+pub use id::{LeafId, RootId, TaskId};
+pub use leaf::{Dispatch, Effect, Event, LeafState, Reason, Status, Verdict};
+pub use problem::ProblemType;
+pub use root::Totals;
+pub use task::TaskType;
+pub use time::UnixMillis;

@@ -1,0 +1,265 @@
+//! What a host answered: the JSON that an agent sends with a result and that the store keeps.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer of one leaf. At most [`model::limits::ANSWER_BYTES_MAX`] bytes of JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// One line for a person: why it could not be done, or what was done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Findings of a problem check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckReport>,
+    /// Exit and output of a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ops: Option<OpsReport>,
+    /// Asset information.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assets: Option<AssetReport>,
+}
+
+/// What a problem check found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReport {
+    /// The profile that was examined.
+    pub subject: String,
+    /// The complaint.
+    pub problem_type: String,
+    /// 1 standard, 2 deep.
+    pub mode: u8,
+    /// What is wrong, root causes before symptoms. Empty on a healthy host.
+    pub findings: Vec<Finding>,
+    /// Every probe and how it went.
+    pub probes: Vec<ProbeRun>,
+    /// Wall time of the check, in ms.
+    pub duration_ms: u64,
+    /// The log bundle, if one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleInfo>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Code of a [`model::Cause`].
+    pub cause: u16,
+    /// The cause's sentence, made concrete where the probe can: paths, numbers, names.
+    pub summary: String,
+    /// What was seen: the line, the number, the command to see it oneself.
+    pub evidence: Vec<String>,
+}
+
+/// How one probe went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeRun {
+    /// The probe's name.
+    pub name: String,
+    /// How it ended.
+    pub outcome: ProbeOutcome,
+    /// What it saw, or why it could not look. One line.
+    pub note: String,
+    /// Wall time, in ms.
+    pub duration_ms: u64,
+}
+
+/// How a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOutcome {
+    /// It looked and all is well.
+    Clear,
+    /// It looked and found something.
+    Found,
+    /// It does not apply to this host, or could not look: no guess is made.
+    Skipped,
+}
+
+/// A log bundle as it lies on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleInfo {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// How a command ended and what it wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpsReport {
+    /// Exit code; `None`: ended by a signal or never started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+    /// Wall time, in ms.
+    pub duration_ms: u64,
+}
+
+/// One output stream, cut in the middle if it is long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
+    pub text: String,
+    /// Length of the whole stream, in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the whole stream, lower-case hexadecimal.
+    pub sha256: String,
+    /// Whether the middle was left out.
+    pub cut: bool,
+}
+
+/// What is on a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetReport {
+    /// System facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<crate::facts::HostFacts>,
+    /// Processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Vec<Process>>,
+    /// Listening sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<Port>>,
+    /// Accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<Account>>,
+    /// Installed packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<Vec<Package>>,
+    /// Jobs of cron.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_jobs: Option<Vec<CronJob>>,
+    /// Loaded kernel modules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_modules: Option<Vec<KernelModule>>,
+    /// What starts by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoruns: Option<Vec<Autorun>>,
+    /// What could not be read, or was left out, and why. One line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+/// One process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// Process id.
+    pub pid: i32,
+    /// Parent's process id.
+    pub ppid: i32,
+    /// Short name.
+    pub name: String,
+    /// Path of the program; empty if it cannot be read.
+    pub path: String,
+    /// Command line.
+    pub cmdline: String,
+    /// User name, or the number where there is no name.
+    pub user: String,
+    /// Resident memory, in bytes.
+    pub rss_bytes: u64,
+    /// Start, in ms since the Unix epoch.
+    pub started_ms: i64,
+    /// State letter, as in `/proc/PID/stat` (proc(5)).
+    pub state: String,
+}
+
+/// One listening socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Port {
+    /// `tcp`, `tcp6`, `udp` or `udp6`.
+    pub protocol: String,
+    /// Local address.
+    pub address: String,
+    /// Local port.
+    pub port: u16,
+    /// The process that holds it, if it could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Short name of that process; empty if unknown.
+    pub process: String,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// Names of all groups.
+    pub groups: Vec<String>,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Whether a login by shell is possible: a real shell.
+    pub can_login: bool,
+    /// Whether the password is locked or absent; `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_locked: Option<bool>,
+}
+
+/// One installed package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Package {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Architecture.
+    pub architecture: String,
+    /// The package manager: `dpkg`, `rpm`, `apk`.
+    pub manager: String,
+}
+
+/// One job of cron.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CronJob {
+    /// The file it stands in.
+    pub file: String,
+    /// When: the five fields, or `@daily` and the like.
+    pub schedule: String,
+    /// The user it runs as.
+    pub user: String,
+    /// The command, with secrets redacted.
+    pub command: String,
+}
+
+/// One loaded kernel module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelModule {
+    /// Name.
+    pub name: String,
+    /// Size, in bytes.
+    pub size_bytes: u64,
+    /// Modules that use it.
+    pub used_by: Vec<String>,
+}
+
+/// One thing that starts by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Autorun {
+    /// `systemd`, `init.d`, `rc.local`, `profile`.
+    pub kind: String,
+    /// The file.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+}
