@@ -1,7 +1,9 @@
-//! What the API says when it refuses: codes, their HTTP status, their sentences, and the error body.
+//! What the API says when it refuses: codes, their HTTP status, their sentences, and the error
+//! body.
 //!
-//! Owns every code that may cross the wire. Never holds the cause of an internal fault: that belongs into the log, not into
-//! an answer. Made by the front door and by the readers in this crate, read again by the client.
+//! Owns every code that may cross the wire. Never holds the cause of an internal fault: that
+//! belongs into the log, not into an answer. Made by the front door and by the readers in this
+//! crate, read again by the client.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -112,11 +114,15 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.wire() == text)
     }
 
-    /// Whether nothing was done and the same request may succeed a moment later without anybody's help.
+    /// Whether nothing was done and the same request may succeed a moment later without anybody's
+    /// help.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         match self {
-            Self::Throttling | Self::ThrottlingUser | Self::ThrottlingApi | Self::ServiceUnavailable => true,
+            Self::Throttling
+            | Self::ThrottlingUser
+            | Self::ThrottlingApi
+            | Self::ServiceUnavailable => true,
             // InternalError and ServerError may strike after the work was done.
             Self::InternalError
             | Self::ServerError
@@ -158,14 +164,18 @@ pub struct Fault {
     /// What went wrong, for people.
     pub message: String,
     /// Who lacked which permission; only with [`Code::NoPermission`].
-    pub access_denied: Option<AccessDenied>,
+    pub access_denied: Option<Box<AccessDenied>>,
 }
 
 impl Fault {
     /// A refusal in a sentence of its own.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), access_denied: None }
+        Self {
+            code,
+            message: message.into(),
+            access_denied: None,
+        }
     }
 
     /// The mandatory parameter `name` is absent or empty.
@@ -173,32 +183,47 @@ impl Fault {
     pub fn missing(name: &str) -> Self {
         Self::new(
             Code::MissingParameter,
-            format!("The input parameter \"{name}\" that is mandatory for processing this request is not supplied."),
+            format!(
+                "The input parameter \"{name}\" that is mandatory for processing this request is not supplied."
+            ),
         )
     }
 
-    /// The parameter `name` is unusable; `help` says why, with the parameter as its subject: `must be 1 to 100, was 0`.
+    /// The parameter `name` is unusable; `help` says why, with the parameter as its subject: `must
+    /// be 1 to 100, was 0`.
     #[must_use]
     pub fn invalid(name: &str, help: &str) -> Self {
-        Self::new(Code::InvalidParameter, format!("The specified parameter \"{name}\" is not valid. {name} {help}."))
+        Self::new(
+            Code::InvalidParameter,
+            format!("The specified parameter \"{name}\" is not valid. {name} {help}."),
+        )
     }
 
     /// No `kind` (`task`, `user`, …) is called `id`.
     #[must_use]
     pub fn not_exist(kind: &str, id: &str) -> Self {
-        Self::new(Code::EntityNotExist, format!("The {kind} \"{id}\" does not exist."))
+        Self::new(
+            Code::EntityNotExist,
+            format!("The {kind} \"{id}\" does not exist."),
+        )
     }
 
     /// A `kind` (`user`, `group`, …) called `id` is there already.
     #[must_use]
     pub fn already_exists(kind: &str, id: &str) -> Self {
-        Self::new(Code::EntityAlreadyExists, format!("The {kind} \"{id}\" already exists."))
+        Self::new(
+            Code::EntityAlreadyExists,
+            format!("The {kind} \"{id}\" already exists."),
+        )
     }
 
     /// The caller's policies do not allow it.
     #[must_use]
     pub fn denied(detail: AccessDenied) -> Self {
-        Self { access_denied: Some(detail), ..Code::NoPermission.into() }
+        Self {
+            access_denied: Some(Box::new(detail)),
+            ..Code::NoPermission.into()
+        }
     }
 }
 
@@ -246,7 +271,8 @@ pub enum DenialType {
     ExplicitDeny,
 }
 
-/// The error body: `request_id` as in the header `x-acs-request-id`, `host` as the client asked for it.
+/// The error body: `request_id` as in the header `x-acs-request-id`, `host` as the client asked for
+/// it.
 #[must_use]
 pub fn error_body(fault: &Fault, request_id: &str, host: &str) -> Value {
     let code = fault.code.wire();
@@ -305,7 +331,10 @@ mod tests {
         assert_eq!(body["Message"], "caller has no permission");
         assert_eq!(body["HostId"], "127.0.0.1:1");
         assert_eq!(body["AccessDeniedDetail"]["AuthPrincipalType"], "SubUser");
-        assert_eq!(body["AccessDeniedDetail"]["NoPermissionType"], "ImplicitDeny");
+        assert_eq!(
+            body["AccessDeniedDetail"]["NoPermissionType"],
+            "ImplicitDeny"
+        );
         let plain = error_body(&Code::ServerError.into(), "ID", "h");
         assert_eq!(plain.get("AccessDeniedDetail"), None);
     }

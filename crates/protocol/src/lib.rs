@@ -5,10 +5,17 @@
 //! clock, opens a socket or makes an id.
 
 pub mod answer;
+pub mod api;
 pub mod endpoint;
+pub mod error;
 pub mod facts;
 pub mod frame;
 pub mod manual;
 pub mod order;
+pub mod params;
+pub mod policy;
+pub mod sign;
+pub mod stamp;
 pub mod tls;
 pub mod work;
+pub mod xml;

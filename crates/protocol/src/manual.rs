@@ -84,7 +84,12 @@ mod tests {
 
     #[test]
     fn a_torn_argument_says_to_copy_it_again() {
-        for torn in [SAMPLE.trim_end_matches("fQ=="), SAMPLE.trim_start_matches("eyJt"), "", "e30="] {
+        for torn in [
+            SAMPLE.trim_end_matches("fQ=="),
+            SAMPLE.trim_start_matches("eyJt"),
+            "",
+            "e30=",
+        ] {
             let error = ManualArgument::decode(torn).unwrap_err();
             assert!(error.to_string().contains("copy the whole command again"));
         }

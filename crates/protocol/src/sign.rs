@@ -1,8 +1,9 @@
 //! Who signed a request, and whether it is true.
 //!
-//! Owns the signatures V1 and V3, in both directions, and the choice between them. Never looks up a key, remembers a nonce or
-//! reads a clock: the front door does, between the steps offered here, in the order method, algorithm, common parameters, time,
-//! key, token, signature, nonce. Sources: the vendor's signature documents, and captured requests of its clients.
+//! Owns the signatures V1 and V3, in both directions, and the choice between them. Never looks up a
+//! key, remembers a nonce or reads a clock: the front door does, between the steps offered here, in
+//! the order method, algorithm, common parameters, time, key, token, signature, nonce. Sources: the
+//! vendor's signature documents, and captured requests of its clients.
 
 pub mod canonical;
 mod digest;
@@ -12,12 +13,11 @@ mod v3;
 pub use v1::sign_v1;
 pub use v3::{SignedV3, sign_v3};
 
+use model::limits::{CLOCK_WINDOW_MS, NONCE_BYTES_MAX};
+
 use crate::error::{Code, Fault};
 use crate::params::Params;
 use crate::stamp;
-
-/// How far a timestamp may lie from our clock, either way, in milliseconds.
-pub const CLOCK_WINDOW_MS: i64 = 15 * 60 * 1000;
 
 /// The media type of a body that holds parameters.
 pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
@@ -63,11 +63,17 @@ impl<'a> RawRequest<'a> {
     pub fn params(&self) -> Result<Params, Fault> {
         let media_type = self.values("content-type").next().unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        Params::parse(self.query, media_type.eq_ignore_ascii_case(FORM_TYPE).then_some(self.body))
+        Params::parse(
+            self.query,
+            media_type
+                .eq_ignore_ascii_case(FORM_TYPE)
+                .then_some(self.body),
+        )
     }
 
     fn authorization(&self) -> Option<&'a str> {
-        self.values("authorization").find(|value| value.starts_with("ACS3-"))
+        self.values("authorization")
+            .find(|value| value.starts_with("ACS3-"))
     }
 }
 
@@ -81,11 +87,15 @@ pub enum Format {
 }
 
 impl Format {
-    /// What the request asks for, as far as can be told; needed to answer requests that are refused, too. Callers that put their
-    /// signature or bearer token into the parameters (V1) get XML unless they say `Format=JSON`; all others get JSON.
+    /// What the request asks for, as far as can be told; needed to answer requests that are
+    /// refused, too. Callers that put their signature or bearer token into the parameters (V1) get
+    /// XML unless they say `Format=JSON`; all others get JSON.
     #[must_use]
     pub fn of(request: &RawRequest<'_>, params: &Params) -> Self {
-        let is_v1 = params.raw("Signature").or_else(|| params.raw("BearerToken")).is_some();
+        let is_v1 = params
+            .raw("Signature")
+            .or_else(|| params.raw("BearerToken"))
+            .is_some();
         match params.get("Format") {
             Some(text) if text.eq_ignore_ascii_case("JSON") => Self::Json,
             Some(text) if text.eq_ignore_ascii_case("XML") => Self::Xml,
@@ -146,24 +156,37 @@ enum Proof {
 }
 
 impl Presented {
-    /// Reads who asks for what. The `Authorization` header alone tells V3 from V1, since V1 clients send `x-acs-action` too.
+    /// Reads who asks for what. The `Authorization` header alone tells V3 from V1, since V1 clients
+    /// send `x-acs-action` too.
     ///
     /// # Errors
-    /// Method or algorithm not served, a common parameter missing or given twice, credentials out of shape, or a signature
-    /// that does not cover what it must.
+    /// Method or algorithm not served, a common parameter missing or given twice, credentials out
+    /// of shape, or a signature that does not cover what it must.
     pub fn read(request: &RawRequest<'_>, params: &Params) -> Result<Self, Fault> {
         if !matches!(request.method, "GET" | "POST") {
             return Err(Code::UnsupportedHttpMethod.into());
         }
         let presented = if let Some(header) = request.authorization() {
             Self::read_v3(request, params, header)?
-        } else if params.raw("Signature").is_some() {
+        } else if is_signed_v1(params) {
             Self::read_v1(request, params)?
         } else {
             Self::read_unsigned(request, params)?
         };
+        if presented
+            .nonce
+            .as_ref()
+            .is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX)
+        {
+            let help = format!("must not exceed {NONCE_BYTES_MAX} bytes");
+            return Err(Fault::invalid("SignatureNonce", &help));
+        }
         match params.get("Format") {
-            Some(text) if !["JSON", "XML"].iter().any(|known| known.eq_ignore_ascii_case(text)) => {
+            Some(text)
+                if !["JSON", "XML"]
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(text)) =>
+            {
                 Err(Fault::invalid("Format", "must be JSON or XML"))
             }
             _ => Ok(presented),
@@ -175,7 +198,12 @@ impl Presented {
             return Err(Code::IncompleteSignature.into());
         }
         let authorization = v3::Authorization::parse(header)?;
-        let required = |name: &str| request.value(name)?.map(str::to_owned).ok_or_else(|| Fault::missing(name));
+        let required = |name: &str| {
+            request
+                .value(name)?
+                .map(str::to_owned)
+                .ok_or_else(|| Fault::missing(name))
+        };
         let action = required("x-acs-action")?;
         let version = required("x-acs-version")?;
         let timestamp = required("x-acs-date")?;
@@ -183,7 +211,10 @@ impl Presented {
         required("x-acs-content-sha256")?;
         let security_token = request.value("x-acs-security-token")?.map(str::to_owned);
         let id = authorization.access_key_id.clone();
-        if request.value("x-acs-accesskey-id")?.is_some_and(|other| other != id) {
+        if request
+            .value("x-acs-accesskey-id")?
+            .is_some_and(|other| other != id)
+        {
             return Err(Code::IncompleteSignature.into());
         }
         authorization.check_signed_headers(request)?;
@@ -211,19 +242,27 @@ impl Presented {
                 id: required("AccessKeyId")?,
                 security_token: params.get("SecurityToken").map(str::to_owned),
             },
-            proof: Proof::V1 { signature: required("Signature")? },
+            proof: Proof::V1 {
+                signature: required("Signature")?,
+            },
         })
     }
 
     fn read_unsigned(request: &RawRequest<'_>, params: &Params) -> Result<Self, Fault> {
         params.check_unique()?;
         let common = |name: &str, header: &str| -> Result<Option<String>, Fault> {
-            let value = params.get(name).map_or_else(|| request.value(header), |value| Ok(Some(value)))?;
+            let value = params
+                .get(name)
+                .map_or_else(|| request.value(header), |value| Ok(Some(value)))?;
             Ok(value.map(str::to_owned))
         };
         let action = common("Action", "x-acs-action")?.ok_or_else(|| Fault::missing("Action"))?;
-        let version = common("Version", "x-acs-version")?.ok_or_else(|| Fault::missing("Version"))?;
-        let credential = match request.value("x-acs-bearer-token")?.or_else(|| params.get("BearerToken")) {
+        let version =
+            common("Version", "x-acs-version")?.ok_or_else(|| Fault::missing("Version"))?;
+        let credential = match request
+            .value("x-acs-bearer-token")?
+            .or_else(|| params.get("BearerToken"))
+        {
             Some(token) => Credential::Bearer(token.to_owned()),
             None if params.raw("AccessKeyId").is_some() => return Err(Fault::missing("Signature")),
             None => Credential::Anonymous,
@@ -239,12 +278,15 @@ impl Presented {
         })
     }
 
-    /// Checks the timestamp against our clock, [`CLOCK_WINDOW_MS`] either way. A request without one (bearer) passes.
+    /// Checks the timestamp against our clock, [`CLOCK_WINDOW_MS`] either way. A request without
+    /// one (bearer) passes.
     ///
     /// # Errors
     /// `InvalidTimeStamp.Format` or `InvalidTimeStamp.Expired`.
     pub fn check_time(&self, now_ms: i64) -> Result<(), Fault> {
-        let Some(text) = &self.timestamp else { return Ok(()) };
+        let Some(text) = &self.timestamp else {
+            return Ok(());
+        };
         let sent_ms = stamp::parse(text).ok_or(Code::InvalidTimeStampFormat)?;
         match now_ms.checked_sub(sent_ms) {
             Some(age_ms) if (-CLOCK_WINDOW_MS..=CLOCK_WINDOW_MS).contains(&age_ms) => Ok(()),
@@ -255,9 +297,15 @@ impl Presented {
     /// Checks the signature with the secret of the key, then that no parameter came twice.
     ///
     /// # Errors
-    /// `SignatureDoesNotMatch` with what was signed here, so that the caller can find the difference; `IncompleteSignature` if
-    /// nothing was signed; `InvalidParameter` for a parameter given twice.
-    pub fn verify(&self, request: &RawRequest<'_>, params: &Params, secret: &str) -> Result<(), Fault> {
+    /// `SignatureDoesNotMatch` with what was signed here, so that the caller can find the
+    /// difference; `IncompleteSignature` if nothing was signed; `InvalidParameter` for a parameter
+    /// given twice.
+    pub fn verify(
+        &self,
+        request: &RawRequest<'_>,
+        params: &Params,
+        secret: &str,
+    ) -> Result<(), Fault> {
         match &self.proof {
             Proof::None => return Err(Code::IncompleteSignature.into()),
             Proof::V1 { signature } => v1::verify(request.method, params, signature, secret)?,
@@ -265,6 +313,12 @@ impl Presented {
         }
         params.check_unique()
     }
+}
+
+/// Some clients put a signature without a key beside a bearer token; the token is what counts then.
+fn is_signed_v1(params: &Params) -> bool {
+    let is_bearer = params.get("BearerToken").is_some() && params.raw("AccessKeyId").is_none();
+    params.raw("Signature").is_some() && !is_bearer
 }
 
 /// A request to be signed by our own client. Has no `Debug`, because it holds a secret.

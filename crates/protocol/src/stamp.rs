@@ -1,6 +1,7 @@
 //! The API's timestamps: UTC `yyyy-MM-ddTHH:mm:ssZ` and unix milliseconds.
 //!
-//! Owns the conversion both ways. Never reads a clock. Called by the signing code, the answers and the policies.
+//! Owns the conversion both ways. Never reads a clock. Called by the signing code, the answers and
+//! the policies.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -10,7 +11,8 @@ const SECONDS_MIN: i64 = -62_167_219_200;
 /// Last second of the year 9999.
 const SECONDS_MAX: i64 = 253_402_300_799;
 
-/// Unix milliseconds of exactly `yyyy-MM-ddTHH:mm:ssZ`; `None` for any other text or a date that does not exist.
+/// Unix milliseconds of exactly `yyyy-MM-ddTHH:mm:ssZ`; `None` for any other text or a date that
+/// does not exist.
 #[must_use]
 pub fn parse(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
@@ -21,7 +23,8 @@ pub fn parse(text: &str) -> Option<i64> {
     moment.unix_timestamp().checked_mul(1000)
 }
 
-/// `yyyy-MM-ddTHH:mm:ssZ` of unix milliseconds, rounded down to the second; held within the years 0000 to 9999.
+/// `yyyy-MM-ddTHH:mm:ssZ` of unix milliseconds, rounded down to the second; held within the years
+/// 0000 to 9999.
 #[must_use]
 pub fn format(unix_ms: i64) -> String {
     let seconds = unix_ms.div_euclid(1000).clamp(SECONDS_MIN, SECONDS_MAX);

@@ -6,8 +6,9 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-/// The answer under the element `root` (`<Action>Response` or `Error`). Nulls are left out; an array becomes one element with an
-/// element per item inside, named as the item of that list: `<Instances><Instance>…`.
+/// The answer under the element `root` (`<Action>Response` or `Error`). Nulls are left out; an
+/// array becomes one element with an element per item inside, named as the item of that list:
+/// `<Instances><Instance>…`.
 #[must_use]
 pub fn to_xml(root: &str, value: &Value) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -48,7 +49,9 @@ fn item_name(name: &str) -> String {
         format!("{stem}y")
     } else if stem("sses").is_some() || stem("tuses").is_some() {
         stem("es").unwrap_or("Item").to_owned()
-    } else if !name.ends_with("ss") && let Some(stem) = stem("s") {
+    } else if !name.ends_with("ss")
+        && let Some(stem) = stem("s")
+    {
         stem.to_owned()
     } else {
         "Item".to_owned()
@@ -57,13 +60,21 @@ fn item_name(name: &str) -> String {
 
 /// A member's name as an element name; characters that XML forbids there become `_`.
 fn element_name(name: &str) -> Cow<'_, str> {
-    let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    let legal =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if starts_well && name.chars().all(legal) {
         return Cow::Borrowed(name);
     }
     let lead = if starts_well { "" } else { "_" };
-    Cow::Owned(lead.chars().chain(name.chars().map(|character| if legal(character) { character } else { '_' })).collect())
+    Cow::Owned(
+        lead.chars()
+            .chain(
+                name.chars()
+                    .map(|character| if legal(character) { character } else { '_' }),
+            )
+            .collect(),
+    )
 }
 
 /// Escapes text; drops what XML 1.0 cannot say at all.
@@ -98,7 +109,10 @@ mod tests {
     fn lists_name_their_items() {
         let value = json!({"TaskManageResponseList": [{"TaskId": "a", "Progress": 1}, {"TaskId": "b"}], "RequestId": "ID"});
         assert_eq!(
-            to_xml("DescribeOnceTaskResponse", &json!({ "TaskManageResponseList": value["TaskManageResponseList"] })),
+            to_xml(
+                "DescribeOnceTaskResponse",
+                &json!({ "TaskManageResponseList": value["TaskManageResponseList"] })
+            ),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeOnceTaskResponse><TaskManageResponseList>\
              <TaskManageResponse><Progress>1</Progress><TaskId>a</TaskId></TaskManageResponse>\
              <TaskManageResponse><TaskId>b</TaskId></TaskManageResponse></TaskManageResponseList></DescribeOnceTaskResponse>"
@@ -123,17 +137,29 @@ mod tests {
 
     #[test]
     fn text_survives_and_illegal_characters_do_not() {
-        assert_eq!(body(&json!({"A": "<a href=\"x\">'&\r\n\t\u{0}\u{1b}\u{fffe}离"})), "<R><A>&lt;a href=&quot;x&quot;&gt;&apos;&amp;&#13;\n\t离</A></R>");
+        assert_eq!(
+            body(&json!({"A": "<a href=\"x\">'&\r\n\t\u{0}\u{1b}\u{fffe}离"})),
+            "<R><A>&lt;a href=&quot;x&quot;&gt;&apos;&amp;&#13;\n\t离</A></R>"
+        );
     }
 
     #[test]
     fn nulls_are_omitted_and_empty_things_stay() {
-        assert_eq!(body(&json!({"A": null, "B": "", "Cs": [], "D": {}, "E": true})), "<R><B></B><Cs></Cs><D></D><E>true</E></R>");
-        assert_eq!(body(&json!([[1], null])), "<R><Item><Item>1</Item></Item><Item></Item></R>");
+        assert_eq!(
+            body(&json!({"A": null, "B": "", "Cs": [], "D": {}, "E": true})),
+            "<R><B></B><Cs></Cs><D></D><E>true</E></R>"
+        );
+        assert_eq!(
+            body(&json!([[1], null])),
+            "<R><Item><Item>1</Item></Item><Item></Item></R>"
+        );
     }
 
     #[test]
     fn a_name_that_is_no_element_name_is_made_one() {
-        assert_eq!(body(&json!({"1 a>": 1, "": 2})), "<R><_>2</_><_1_a_>1</_1_a_></R>");
+        assert_eq!(
+            body(&json!({"1 a>": 1, "": 2})),
+            "<R><_>2</_><_1_a_>1</_1_a_></R>"
+        );
     }
 }

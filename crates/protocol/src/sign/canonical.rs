@@ -19,10 +19,13 @@ pub fn encode(text: &str) -> String {
 }
 
 fn digit(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase()
+    char::from_digit(u32::from(nibble), 16)
+        .unwrap_or('0')
+        .to_ascii_uppercase()
 }
 
-/// `name=value` pairs, encoded, sorted by name and joined with `&`: the canonical query, and as good as any for the wire.
+/// `name=value` pairs, encoded, sorted by name and joined with `&`: the canonical query, and as
+/// good as any for the wire.
 #[must_use]
 pub fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut sorted: Vec<(&str, &str)> = pairs.into_iter().collect();
@@ -50,7 +53,10 @@ mod tests {
 
     #[test]
     fn a_query_is_sorted_by_the_decoded_name() {
-        assert_eq!(query([("b", "1"), ("a b", "&="), ("B", ""), ("a.1", "x")]), "B=&a%20b=%26%3D&a.1=x&b=1");
+        assert_eq!(
+            query([("b", "1"), ("a b", "&="), ("B", ""), ("a.1", "x")]),
+            "B=&a%20b=%26%3D&a.1=x&b=1"
+        );
         assert_eq!(query([]), "");
     }
 }

@@ -1,0 +1,73 @@
+//! Calls about hosts.
+
+use model::limits::LEAF_PAGE_SIZE_MAX;
+use protocol::api::Done;
+use protocol::api::host::{
+    DescribeAgentInstallStatus, DescribeCloudCenterInstances, GetAssetDetailByUuid,
+};
+use serde_json::json;
+
+use crate::{Client, Error, Pages};
+
+/// Which hosts to list.
+#[derive(Clone, Debug, Default)]
+pub struct HostQuery {
+    /// Pairs of a name such as `instanceName` and a value. All must match.
+    pub criteria: Vec<(String, String)>,
+}
+
+impl Client {
+    /// The hosts.
+    #[must_use]
+    pub fn hosts(
+        &self,
+        query: &HostQuery,
+        page_size: u32,
+    ) -> Pages<'_, DescribeCloudCenterInstances> {
+        let mut params = Vec::new();
+        if !query.criteria.is_empty() {
+            let criteria: Vec<_> = query
+                .criteria
+                .iter()
+                .map(|(name, value)| json!({"name": name, "value": value}))
+                .collect();
+            params.push(("Criteria", json!(criteria).to_string()));
+            params.push(("LogicalExp", "AND".to_owned()));
+        }
+        Pages::new(
+            self,
+            "DescribeCloudCenterInstances",
+            params,
+            page_size.min(LEAF_PAGE_SIZE_MAX),
+        )
+    }
+
+    /// One host in full.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn host(&self, uuid: &str) -> Result<GetAssetDetailByUuid, Error> {
+        self.call("GetAssetDetailByUuid", &[("Uuid", uuid.to_owned())])
+            .await
+    }
+
+    /// Whether these hosts have an agent.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn install_status(
+        &self,
+        uuids: &[String],
+    ) -> Result<DescribeAgentInstallStatus, Error> {
+        self.call("DescribeAgentInstallStatus", &[("Uuids", uuids.join(","))])
+            .await
+    }
+
+    /// Forgets a host: its agent is refused from now on.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn remove_host(&self, uuid: &str) -> Result<Done, Error> {
+        self.call("RemoveHost", &[("Uuid", uuid.to_owned())]).await
+    }
+}

@@ -1,0 +1,196 @@
+//! Answers about hosts: the list, one host in full, and whether its agent is installed.
+
+use serde::{Deserialize, Serialize};
+
+use super::PageInfo;
+
+/// Answer of `DescribeCloudCenterInstances`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DescribeCloudCenterInstances {
+    /// The hosts.
+    pub instances: Vec<Instance>,
+    /// Paging.
+    pub page_info: PageInfo,
+    /// Always true in an answer that is no error.
+    pub success: bool,
+}
+
+/// One host of the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Instance {
+    /// `online`, `offline` or `pause`.
+    pub client_status: String,
+    /// The same with `uninstalled` and `stopped`.
+    pub client_sub_status: String,
+    /// Logical processors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// Processor model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_info: Option<String>,
+    /// When the host enrolled, in ms since the Unix epoch.
+    pub created_time: i64,
+    /// 1: not a host of Alibaba Cloud.
+    pub flag: u8,
+    /// The host's uuid again: it has no id of a cloud.
+    pub instance_id: String,
+    /// Host name.
+    pub instance_name: String,
+    /// Public address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internet_ip: Option<String>,
+    /// Private address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intranet_ip: Option<String>,
+    /// The address to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// All addresses, with commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_list_string: Option<String>,
+    /// Kernel release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Last contact with the agent, in ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_timestamp: Option<i64>,
+    /// All hardware addresses, with commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_list_string: Option<String>,
+    /// Memory, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mem: Option<u64>,
+    /// Kind of operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    /// Operating system and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_name: Option<String>,
+    /// `Running` if the host is connected; else unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// The host's uuid.
+    pub uuid: String,
+    /// Ours: version of the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_version: Option<String>,
+}
+
+/// Answer of `GetAssetDetailByUuid`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GetAssetDetailByUuid {
+    /// The host.
+    pub asset_detail: AssetDetail,
+}
+
+/// One host in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AssetDetail {
+    /// `online`, `offline` or `pause`.
+    pub client_status: String,
+    /// The same with `uninstalled` and `stopped`.
+    pub client_sub_status: String,
+    /// Version of the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_version: Option<String>,
+    /// Logical processors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// Processor model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_info: Option<String>,
+    /// When the host enrolled, in ms since the Unix epoch.
+    pub create_time: i64,
+    /// Its file systems.
+    pub disk_info_list: Vec<DiskInfo>,
+    /// 1: not a host of Alibaba Cloud.
+    pub flag: u8,
+    /// Host name.
+    pub host_name: String,
+    /// The host's uuid again: it has no id of a cloud.
+    pub instance_id: String,
+    /// Host name again.
+    pub instance_name: String,
+    /// Public address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internet_ip: Option<String>,
+    /// Private address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intranet_ip: Option<String>,
+    /// The address to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// All addresses.
+    pub ip_list: Vec<String>,
+    /// Kernel release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// All hardware addresses.
+    pub mac_list: Vec<String>,
+    /// Memory, in GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mem: Option<u64>,
+    /// Memory, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Kind of operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    /// Operating system and architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_detail: Option<String>,
+    /// Operating system and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_name: Option<String>,
+    /// The same again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sys_info: Option<String>,
+    /// The host's uuid.
+    pub uuid: String,
+    /// Ours: last contact with the agent, in ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_timestamp: Option<i64>,
+}
+
+/// One file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DiskInfo {
+    /// Device.
+    pub disk_name: String,
+    /// Size, in GiB.
+    pub total_size: u64,
+    /// Size, in bytes.
+    pub total_size_byte: u64,
+    /// Used, in GiB.
+    pub use_size: u64,
+    /// Used, in bytes.
+    pub use_size_byte: u64,
+}
+
+/// Answer of `DescribeAgentInstallStatus`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DescribeAgentInstallStatus {
+    /// One entry per uuid asked for.
+    pub aegis_client_invoke_status_response_list: Vec<InstallStatus>,
+}
+
+/// Whether one host has an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InstallStatus {
+    /// One line for a person.
+    pub message: String,
+    /// `"0"` installed, `"-1"` not installed. The misspelling is the documented name.
+    #[serde(rename = "ResuleCode")]
+    pub result_code: String,
+    /// 1 installed, -1 not installed.
+    pub result: i32,
+    /// The host's uuid.
+    pub uuid: String,
+}

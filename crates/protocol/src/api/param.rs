@@ -1,0 +1,371 @@
+//! The reader of `Param` of `GenerateOnceTask`: what is to be done, on which hosts, within which time.
+//!
+//! Strict: what is not understood is refused by name, for a command that runs on the wrong hosts or without half of its options is
+//! worse than none. Never looks at which hosts exist. Called by the service before it creates a root.
+
+use std::collections::{BTreeMap, HashSet};
+
+use model::limits::{
+    COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, TASK_TIMEOUT_MS_DEFAULT,
+    TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
+};
+use model::{HostUuid, ProblemType, TaskType};
+use serde_json::Value;
+
+use crate::error::{Code, Fault};
+use crate::work::{AssetItem, AssetsWork, CheckWork, OpsWork, Work};
+
+mod members;
+
+use members::Members;
+
+/// Longest `clientToken`, in bytes.
+pub const CLIENT_TOKEN_BYTES_MAX: usize = 64;
+/// The one subject of a check so far: Sickbay's own agent.
+pub const SUBJECT_OWN: &str = "sickbay";
+
+/// A `Param` that can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskParam {
+    /// What each host is to do.
+    pub work: Work,
+    /// The hosts.
+    pub hosts: Targets,
+    /// Time that the task may take, in ms.
+    pub timeout_ms: i64,
+    /// The caller's name for this request: a second one with the same token creates nothing.
+    pub client_token: Option<String>,
+}
+
+/// The hosts of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// All hosts that are enrolled.
+    All,
+    /// These, each once, in the order given. At least one.
+    Uuids(Vec<HostUuid>),
+}
+
+/// Keys that every type knows.
+const COMMON_KEYS: [&str; 4] = ["uuids", "uuid", "timeoutSeconds", "clientToken"];
+/// Keys that have a meaning which Sickbay does not carry out yet, with what to do instead.
+const LATER_KEYS: [(&str, &str); 3] = [
+    (
+        "selector",
+        "selectors are not available yet: name the hosts in uuids",
+    ),
+    (
+        "pacing",
+        "pacing is not available yet: create one task per group of hosts",
+    ),
+    (
+        "runbook",
+        "runbooks are not available yet: give the command itself",
+    ),
+];
+
+impl TaskParam {
+    /// Reads the `Param` of a task of `task_type`.
+    ///
+    /// # Errors
+    /// `IllegalParam`, with a message that names the key and what it must be.
+    pub fn parse(task_type: TaskType, param: &str) -> Result<Self, Fault> {
+        let mut members = Members::parse(param)?;
+        refuse_unknown(&members, task_type)?;
+        Ok(Self {
+            hosts: targets(&mut members)?,
+            timeout_ms: timeout_ms(&mut members)?,
+            client_token: client_token(&mut members)?,
+            work: match task_type {
+                TaskType::ClientProblemCheck => Work::Check(check_work(&mut members)?),
+                TaskType::ClientDevOps => Work::Ops(ops_work(&mut members)?),
+                TaskType::AssetSecurityCheck | TaskType::AssetsCollection => {
+                    Work::Assets(assets_work(&mut members)?)
+                }
+            },
+        })
+    }
+}
+
+/// Keys of one type besides [`COMMON_KEYS`].
+const fn own_keys(task_type: TaskType) -> &'static [&'static str] {
+    match task_type {
+        TaskType::ClientProblemCheck => &["problemType", "mode", "subject"],
+        TaskType::ClientDevOps => &["command", "args", "runAs", "env"],
+        TaskType::AssetSecurityCheck | TaskType::AssetsCollection => &["items"],
+    }
+}
+
+fn refuse_unknown(members: &Members, task_type: TaskType) -> Result<(), Fault> {
+    let known = || COMMON_KEYS.iter().chain(own_keys(task_type));
+    for key in members.keys() {
+        if let Some((_, why)) = LATER_KEYS.iter().find(|(later, _)| *later == key) {
+            return Err(illegal(why));
+        }
+        if !known().any(|it| *it == key) {
+            let known: Vec<&str> = known().copied().collect();
+            return Err(illegal(&format!(
+                "{} is not a key of {}; its keys are {}",
+                quoted(key),
+                task_type.wire(),
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn targets(members: &mut Members) -> Result<Targets, Fault> {
+    let (key, value) = match (members.take("uuids"), members.take("uuid")) {
+        (Some(_), Some(_)) => return Err(illegal("give uuids or uuid, not both")),
+        (Some(value), None) => ("uuids", value),
+        (None, Some(value)) => ("uuid", value),
+        (None, None) => return Ok(Targets::All),
+    };
+    let mut seen = HashSet::new();
+    let mut uuids = Vec::new();
+    for name in names(key, value)? {
+        let uuid: HostUuid = name
+            .parse()
+            .map_err(|error| illegal(&format!("{} in {key}: {error}", quoted(&name))))?;
+        if seen.insert(uuid.clone()) {
+            uuids.push(uuid);
+        }
+    }
+    match uuids.len() {
+        0 => Err(illegal(&format!(
+            "{key} names no host; leave it out to mean all hosts"
+        ))),
+        1..=ROOT_HOSTS_MAX => Ok(Targets::Uuids(uuids)),
+        many => Err(illegal(&format!(
+            "{key} must name at most {ROOT_HOSTS_MAX} hosts, was {many}"
+        ))),
+    }
+}
+
+fn timeout_ms(members: &mut Members) -> Result<i64, Fault> {
+    let Some(value) = members.take("timeoutSeconds") else {
+        return Ok(TASK_TIMEOUT_MS_DEFAULT);
+    };
+    value
+        .as_i64()
+        .and_then(|seconds| seconds.checked_mul(1_000))
+        .filter(|ms| (TASK_TIMEOUT_MS_MIN..=TASK_TIMEOUT_MS_MAX).contains(ms))
+        .ok_or_else(|| {
+            let (min, max) = (TASK_TIMEOUT_MS_MIN / 1_000, TASK_TIMEOUT_MS_MAX / 1_000);
+            must(
+                "timeoutSeconds",
+                &format!("a whole number from {min} to {max}"),
+                &value,
+            )
+        })
+}
+
+fn client_token(members: &mut Members) -> Result<Option<String>, Fault> {
+    let Some(value) = members.take("clientToken") else {
+        return Ok(None);
+    };
+    match value.as_str() {
+        Some(text)
+            if (1..=CLIENT_TOKEN_BYTES_MAX).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err(must(
+            "clientToken",
+            &format!("1 to {CLIENT_TOKEN_BYTES_MAX} printable ASCII characters without spaces"),
+            &value,
+        )),
+    }
+}
+
+fn check_work(members: &mut Members) -> Result<CheckWork, Fault> {
+    let problem_type = members.text("problemType")?;
+    let problem_type = problem_type.unwrap_or_else(|| "other".to_owned());
+    if ProblemType::find(&problem_type).is_none() {
+        let known = ProblemType::ALL.map(|it| it.name).join(", ");
+        return Err(illegal(&format!(
+            "{} is not a problemType; they are {known}",
+            quoted(&problem_type)
+        )));
+    }
+    let mode = match members.take("mode") {
+        None => 1,
+        Some(value) => match value.as_i64() {
+            Some(1) => 1,
+            Some(2) => 2,
+            _ => return Err(must("mode", "1 (standard) or 2 (deep)", &value)),
+        },
+    };
+    let subject = members.text("subject")?;
+    let subject = subject.unwrap_or_else(|| SUBJECT_OWN.to_owned());
+    if subject != SUBJECT_OWN {
+        return Err(illegal(&format!(
+            "the subject {} is not available yet; {SUBJECT_OWN} is",
+            quoted(&subject)
+        )));
+    }
+    Ok(CheckWork {
+        problem_type,
+        mode,
+        subject,
+    })
+}
+
+fn ops_work(members: &mut Members) -> Result<OpsWork, Fault> {
+    let command = members
+        .text("command")?
+        .filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| illegal("command is missing: what is to be run?"))?;
+    let args = match members.take("args") {
+        None => None,
+        Some(value) => Some(strings("args", value)?),
+    };
+    let run_as = members.text("runAs")?;
+    if let Some(user) = &run_as
+        && !(1..=SHORT_TEXT_BYTES_MAX).contains(&user.len())
+    {
+        return Err(illegal(&format!(
+            "runAs must be a user name of 1 to {SHORT_TEXT_BYTES_MAX} bytes"
+        )));
+    }
+    let env = match members.take("env") {
+        None => BTreeMap::new(),
+        Some(value) => environment(value)?,
+    };
+    let texts = || {
+        let args = args.iter().flatten();
+        let env = env.iter().flat_map(|(name, value)| [name, value]);
+        std::iter::once(&command)
+            .chain(args)
+            .chain(env)
+            .chain(&run_as)
+    };
+    if texts().any(|text| text.contains('\0')) {
+        return Err(illegal(
+            "command, args, runAs and env must not contain the character U+0000",
+        ));
+    }
+    let bytes: usize = texts().map(String::len).sum();
+    if bytes > COMMAND_BYTES_MAX {
+        return Err(illegal(&format!(
+            "command, args and env together must be at most {COMMAND_BYTES_MAX} bytes, were {bytes}"
+        )));
+    }
+    Ok(OpsWork {
+        command,
+        args,
+        run_as,
+        env,
+    })
+}
+
+fn environment(value: Value) -> Result<BTreeMap<String, String>, Fault> {
+    let Value::Object(object) = value else {
+        return Err(must("env", "an object of strings", &value));
+    };
+    let mut env = BTreeMap::new();
+    for (name, value) in object {
+        if name.is_empty() || name.contains('=') {
+            return Err(illegal(&format!(
+                "{} in env is not the name of a variable",
+                quoted(&name)
+            )));
+        }
+        let Value::String(text) = value else {
+            return Err(must(&format!("env.{}", quoted(&name)), "a string", &value));
+        };
+        env.insert(name, text);
+    }
+    Ok(env)
+}
+
+fn assets_work(members: &mut Members) -> Result<AssetsWork, Fault> {
+    let Some(value) = members.take("items") else {
+        return Ok(AssetsWork {
+            items: AssetItem::ALL.to_vec(),
+        });
+    };
+    let mut items = Vec::new();
+    for name in names("items", value)? {
+        match AssetItem::ALL.into_iter().find(|it| it.wire() == name) {
+            Some(item) if items.contains(&item) => {}
+            Some(item) => items.push(item),
+            None if AssetItem::FOREIGN.contains(&name.as_str()) => {}
+            None => {
+                let known = AssetItem::ALL.map(AssetItem::wire).join(", ");
+                return Err(illegal(&format!(
+                    "{} is not an item; they are {known}",
+                    quoted(&name)
+                )));
+            }
+        }
+    }
+    if items.is_empty() {
+        return Err(illegal(
+            "items names nothing that can be collected; leave it out to mean everything",
+        ));
+    }
+    Ok(AssetsWork { items })
+}
+
+/// The names in a string with commas or an array of strings, without blanks around them. Empty ones are skipped.
+fn names(key: &str, value: Value) -> Result<Vec<String>, Fault> {
+    let parts = match value {
+        Value::String(text) => text.split(',').map(str::to_owned).collect(),
+        Value::Array(_) => strings(key, value)?,
+        _ => {
+            return Err(must(
+                key,
+                "a string with commas or an array of strings",
+                &value,
+            ));
+        }
+    };
+    Ok(parts
+        .iter()
+        .map(|it| it.trim().to_owned())
+        .filter(|it| !it.is_empty())
+        .collect())
+}
+
+fn strings(key: &str, value: Value) -> Result<Vec<String>, Fault> {
+    let Value::Array(items) = value else {
+        return Err(must(key, "an array of strings", &value));
+    };
+    items
+        .into_iter()
+        .map(|item| match item {
+            Value::String(text) => Ok(text),
+            other => Err(must(key, "an array of strings", &other)),
+        })
+        .collect()
+}
+
+/// The refusal of a `Param`; `why` is a sentence without its full stop.
+fn illegal(why: &str) -> Fault {
+    Fault::new(Code::IllegalParam, format!("Illegal param: {why}."))
+}
+
+fn must(key: &str, be: &str, was: &Value) -> Fault {
+    illegal(&format!(
+        "{key} must be {be}, was {}",
+        short(&was.to_string())
+    ))
+}
+
+fn quoted(text: &str) -> String {
+    short(&Value::from(text).to_string())
+}
+
+/// Cut, so that an answer stays small.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

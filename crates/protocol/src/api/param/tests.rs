@@ -1,0 +1,241 @@
+use model::TaskType::{AssetSecurityCheck, AssetsCollection, ClientDevOps, ClientProblemCheck};
+use serde_json::json;
+
+use super::*;
+
+const UUID: &str = "inet-795dcad1-360f-49d2-b01e-b7da7f1c0000";
+
+fn refused(task_type: TaskType, param: &str, words: &[&str]) {
+    let fault = TaskParam::parse(task_type, param).unwrap_err();
+    assert_eq!(fault.code, Code::IllegalParam, "{param}");
+    assert!(fault.message.starts_with("Illegal param: "), "{param}");
+    for word in words {
+        assert!(fault.message.contains(word), "{param}: {}", fault.message);
+    }
+}
+
+#[test]
+fn the_documented_examples_are_accepted() {
+    let check = TaskParam::parse(
+        ClientProblemCheck,
+        &format!("{{\"mode\":1,\"problemType\":\"offline\",\"uuids\":\"{UUID}\"}}"),
+    );
+    assert_eq!(
+        check.unwrap(),
+        TaskParam {
+            work: Work::Check(CheckWork {
+                problem_type: "offline".to_owned(),
+                mode: 1,
+                subject: "sickbay".to_owned(),
+            }),
+            hosts: Targets::Uuids(vec![UUID.parse().unwrap()]),
+            timeout_ms: TASK_TIMEOUT_MS_DEFAULT,
+            client_token: None,
+        }
+    );
+    let items = "ACCOUNT_SNAPSHOT,PORT_SNAPSHOT,PROC_SNAPSHOT,SOFTWARE_SNAPSHOT,CROND_SNAPSHOT,SCA_SNAPSHOT,LKM_SNAPSHOT,AUTORUN_SNAPSHOT,SCA_PROXY_SNAPSHOT";
+    let assets =
+        TaskParam::parse(AssetsCollection, &json!({ "items": items }).to_string()).unwrap();
+    assert_eq!(assets.hosts, Targets::All);
+    let Work::Assets(work) = assets.work else {
+        panic!("{assets:?}");
+    };
+    assert_eq!(work.items.len(), 7);
+    assert_eq!(work.items[0], AssetItem::Accounts);
+
+    let ops = json!({"uuids": "h1", "command": "uptime"}).to_string();
+    assert!(TaskParam::parse(ClientDevOps, &ops).is_ok());
+    let assets = json!({"uuids": "h1", "items": "PORT_SNAPSHOT"}).to_string();
+    assert!(TaskParam::parse(AssetSecurityCheck, &assets).is_ok());
+}
+
+#[test]
+fn a_masked_uuid_is_named() {
+    let param = r#"{"uuids":"inet-795dcad1-360f-49d2-b01e-b7da7f1c****"}"#;
+    refused(
+        ClientProblemCheck,
+        param,
+        &[
+            "inet-795dcad1-360f-49d2-b01e-b7da7f1c****",
+            "a host uuid is",
+        ],
+    );
+}
+
+#[test]
+fn hosts_come_in_any_spelling_each_once_in_order() {
+    for uuids in [
+        json!({"uuids": "b,a,b"}),
+        json!({"uuids": " b , a ,,b,"}),
+        json!({"uuids": ["b", "a", "b"]}),
+        json!({"uuid": "b,a"}),
+    ] {
+        let param = TaskParam::parse(ClientProblemCheck, &uuids.to_string()).unwrap();
+        let expected = ["b", "a"].map(|it| it.parse().unwrap()).to_vec();
+        assert_eq!(param.hosts, Targets::Uuids(expected), "{uuids}");
+    }
+    for empty in [r#"{"uuids":""}"#, r#"{"uuids":[]}"#, r#"{"uuid":" , "}"#] {
+        refused(ClientProblemCheck, empty, &["names no host", "all hosts"]);
+    }
+    refused(
+        ClientProblemCheck,
+        r#"{"uuids":null}"#,
+        &["uuids must be", "null"],
+    );
+    refused(
+        ClientProblemCheck,
+        r#"{"uuids":[1]}"#,
+        &["array of strings"],
+    );
+    refused(
+        ClientProblemCheck,
+        r#"{"uuids":"a","uuid":"a"}"#,
+        &["not both"],
+    );
+}
+
+#[test]
+fn what_is_no_object_or_unknown_or_twice_there_is_refused() {
+    for param in ["", "x", "[]", "\"a\"", "null", "{", "{} {}"] {
+        refused(ClientProblemCheck, param, &["a JSON object"]);
+    }
+    refused(
+        ClientDevOps,
+        r#"{"comand":"w"}"#,
+        &["comand", "command, args, runAs, env", "uuids"],
+    );
+    refused(
+        ClientProblemCheck,
+        r#"{"command":"w"}"#,
+        &["\"command\" is not a key of CLIENT_PROBLEM_CHECK"],
+    );
+    refused(
+        ClientDevOps,
+        r#"{"command":"a","command":"b"}"#,
+        &["\"command\" stands twice"],
+    );
+    for key in ["selector", "pacing", "runbook"] {
+        refused(
+            ClientDevOps,
+            &json!({ key: "x" }).to_string(),
+            &["not available yet"],
+        );
+    }
+}
+
+#[test]
+fn a_check_has_defaults_and_knows_its_values() {
+    let Work::Check(work) = TaskParam::parse(ClientProblemCheck, "{}").unwrap().work else {
+        panic!("not a check");
+    };
+    assert_eq!((work.problem_type.as_str(), work.mode), ("other", 1));
+    refused(
+        ClientProblemCheck,
+        r#"{"problemType":"ofline"}"#,
+        &["ofline", "offline"],
+    );
+    refused(
+        ClientProblemCheck,
+        r#"{"subject":"osquery"}"#,
+        &["osquery", "not available yet"],
+    );
+    for mode in ["0", "3", "\"1\"", "1.5"] {
+        refused(
+            ClientProblemCheck,
+            &format!("{{\"mode\":{mode}}}"),
+            &["mode must be 1"],
+        );
+    }
+}
+
+#[test]
+fn a_command_is_complete_and_within_its_limit() {
+    let param = json!({"command": "ls", "args": ["-l"], "runAs": "nobody", "env": {"A": "1"}});
+    let Work::Ops(work) = TaskParam::parse(ClientDevOps, &param.to_string())
+        .unwrap()
+        .work
+    else {
+        panic!("not a command");
+    };
+    assert_eq!(work.args, Some(vec!["-l".to_owned()]));
+    assert_eq!(work.env["A"], "1");
+
+    let command = |bytes: usize| json!({"command": "x".repeat(bytes)}).to_string();
+    assert!(TaskParam::parse(ClientDevOps, &command(COMMAND_BYTES_MAX)).is_ok());
+    refused(
+        ClientDevOps,
+        &command(COMMAND_BYTES_MAX + 1),
+        &["at most 65536 bytes"],
+    );
+    for (param, word) in [
+        (json!({}), "command is missing"),
+        (json!({"command": " "}), "command is missing"),
+        (json!({"command": 1}), "command must be a string"),
+        (
+            json!({"command": "a", "args": "b"}),
+            "args must be an array",
+        ),
+        (json!({"command": "a", "runAs": ""}), "runAs must be"),
+        (
+            json!({"command": "a", "env": ["A=1"]}),
+            "env must be an object",
+        ),
+        (json!({"command": "a", "env": {"A": 1}}), "must be a string"),
+        (json!({"command": "a", "env": {"A=B": "1"}}), "not the name"),
+        (json!({"command": "a\u{0}b"}), "U+0000"),
+    ] {
+        refused(ClientDevOps, &param.to_string(), &[word]);
+    }
+}
+
+#[test]
+fn items_are_known_ones() {
+    refused(
+        AssetsCollection,
+        r#"{"items":"PORTS"}"#,
+        &["PORTS", "PORT_SNAPSHOT"],
+    );
+    refused(
+        AssetsCollection,
+        r#"{"items":"SCA_SNAPSHOT"}"#,
+        &["nothing that can be collected"],
+    );
+    let Work::Assets(all) = TaskParam::parse(AssetsCollection, "{}").unwrap().work else {
+        panic!("not assets");
+    };
+    assert_eq!(all.items, AssetItem::ALL);
+}
+
+#[test]
+fn time_and_token_have_limits() {
+    let timeout = |seconds: i64| {
+        TaskParam::parse(
+            ClientProblemCheck,
+            &json!({"timeoutSeconds": seconds}).to_string(),
+        )
+    };
+    let max = TASK_TIMEOUT_MS_MAX / 1_000;
+    assert_eq!(timeout(1).unwrap().timeout_ms, 1_000);
+    assert_eq!(timeout(max).unwrap().timeout_ms, TASK_TIMEOUT_MS_MAX);
+    for seconds in [0, -1, max + 1, i64::MAX] {
+        assert_eq!(timeout(seconds).unwrap_err().code, Code::IllegalParam);
+    }
+    let token = |text: &str| {
+        TaskParam::parse(
+            ClientProblemCheck,
+            &json!({"clientToken": text}).to_string(),
+        )
+    };
+    let longest = "t".repeat(CLIENT_TOKEN_BYTES_MAX);
+    assert_eq!(token(&longest).unwrap().client_token, Some(longest.clone()));
+    for text in ["", "a b", "é", &format!("{longest}t")] {
+        assert_eq!(token(text).unwrap_err().code, Code::IllegalParam, "{text}");
+    }
+}
+
+#[test]
+fn a_refusal_stays_small() {
+    let param = json!({"uuids": "é*".repeat(100_000)}).to_string();
+    let fault = TaskParam::parse(ClientProblemCheck, &param).unwrap_err();
+    assert!(fault.message.len() < 1_000);
+}
