@@ -1,1 +1,149 @@
-//! stub
+//! What is remembered: one trait, and SQLite behind it. The only crate with SQL.
+//!
+//! The truth about a root's leaves is its journal, an append-only list of events; their states are
+//! the fold of that journal through [`model::LeafState::next`], and every count is derived from the
+//! fold in the same transaction. No call reads a clock or makes an id: both are arguments.
+
+mod access;
+mod error;
+mod fold;
+mod host;
+mod install_code;
+mod journal;
+mod sqlite;
+mod task;
+
+pub mod conformance;
+
+use async_trait::async_trait;
+use model::{Event, HostUuid, LeafId, RootId, UnixMillis};
+
+pub use access::{AccessKey, Policy, Token, User};
+pub use error::{Error, Source};
+pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
+pub use install_code::InstallCode;
+pub use sqlite::{Options, SqliteStore};
+pub use task::{
+    Applied, Created, Leaf, LeafEvent, LeafQuery, LeafSlot, NewRoot, Page, PageRequest, Root,
+    RootQuery, Window,
+};
+
+/// Everything that is remembered. Each call is one transaction, or part of a group commit that is
+/// durable before the call returns.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Creates a root and its waiting leaves, one per host, numbered from 1 in the order of `hosts`
+    /// (ascending, without repeats). If a root with this `request_key` exists, that root is returned
+    /// and nothing is created.
+    async fn root_create(&self, root: NewRoot, hosts: Vec<HostNo>) -> Result<Created, Error>;
+    /// One root with its counts of this moment.
+    async fn root_get(&self, id: RootId) -> Result<Option<Root>, Error>;
+    /// The newest root of a type and source.
+    async fn root_last(&self, query: &RootQuery) -> Result<Option<Root>, Error>;
+    /// A page of roots, newest first, with the exact number of matches.
+    async fn root_page(&self, query: &RootQuery, page: PageRequest) -> Result<Page<Root>, Error>;
+    /// The unfinished roots, oldest first.
+    async fn root_active(&self) -> Result<Vec<Root>, Error>;
+    /// Marks a root as cancelled at `now`; returns whether it was unfinished and not yet cancelled.
+    async fn root_cancel(&self, id: RootId, now: UnixMillis) -> Result<bool, Error>;
+
+    /// Runs each event through [`model::LeafState::next`] and stores what it says, in the group
+    /// commit. One result per event, in order: a bad event spoils only itself. When this returns,
+    /// what it reports is durable (`Taken` and `TakenBack` are kept in memory only: after a crash
+    /// such a leaf waits again).
+    async fn leaf_apply_many(
+        &self,
+        events: Vec<LeafEvent>,
+        now: UnixMillis,
+    ) -> Result<Vec<Result<Applied, Error>>, Error>;
+    /// Runs one event on every unfinished leaf of a root: one journal entry, however many leaves.
+    /// Returns the leaves whose effect was not `Unchanged`, with what happened to them.
+    async fn leaf_apply_all(
+        &self,
+        root: RootId,
+        event: Event,
+        now: UnixMillis,
+    ) -> Result<Vec<(LeafSlot, Applied)>, Error>;
+    /// One leaf with its answer.
+    async fn leaf_get(&self, id: LeafId) -> Result<Option<Leaf>, Error>;
+    /// A page of leaves, newest root first and by number under it, with the exact number of matches
+    /// and, if `with_answers`, the answers. The page belongs to one moment.
+    async fn leaf_page(
+        &self,
+        query: &LeafQuery,
+        page: PageRequest,
+        with_answers: bool,
+    ) -> Result<Page<Leaf>, Error>;
+    /// The unfinished leaves of an unfinished root, by number.
+    async fn leaf_unfinished(&self, root: RootId) -> Result<Vec<LeafSlot>, Error>;
+    /// The unfinished leaves of one host over all unfinished roots, oldest root first.
+    async fn leaf_unfinished_of_host(&self, host: HostNo) -> Result<Vec<LeafSlot>, Error>;
+
+    /// Adds a host, or answers `Conflict` if the uuid exists.
+    async fn host_add(&self, host: NewHost) -> Result<HostNo, Error>;
+    /// One host.
+    async fn host_get(&self, uuid: &HostUuid) -> Result<Option<Host>, Error>;
+    /// Hosts by number, in the order asked; unknown or removed ones are returned as they were last
+    /// known (removed hosts keep their row).
+    async fn host_get_many(&self, numbers: &[HostNo]) -> Result<Vec<Host>, Error>;
+    /// The numbers of all hosts that are not removed, ascending.
+    async fn host_numbers(&self) -> Result<Vec<HostNo>, Error>;
+    /// A page of hosts that are not removed, oldest first, with the exact number of matches.
+    async fn host_page(&self, filter: &HostFilter, page: PageRequest) -> Result<Page<Host>, Error>;
+    /// The host was heard from at `now`; `facts` (JSON) and `agent_version` replace the old ones.
+    async fn host_seen(
+        &self,
+        host: HostNo,
+        agent_version: String,
+        facts: Option<String>,
+        now: UnixMillis,
+    ) -> Result<(), Error>;
+    /// Marks a host as removed: its key no longer opens a session. Returns whether it was there.
+    async fn host_remove(&self, uuid: &HostUuid, now: UnixMillis) -> Result<bool, Error>;
+
+    /// Adds an install code.
+    async fn install_code_add(&self, code: InstallCode) -> Result<(), Error>;
+    /// One install code.
+    async fn install_code_get(&self, code: &str) -> Result<Option<InstallCode>, Error>;
+    /// All install codes, newest first.
+    async fn install_code_list(&self) -> Result<Vec<InstallCode>, Error>;
+    /// Deletes an install code; returns whether it was there.
+    async fn install_code_delete(&self, code: &str) -> Result<bool, Error>;
+
+    /// Adds a user, or answers `Conflict`.
+    async fn user_add(&self, name: &str, now: UnixMillis) -> Result<(), Error>;
+    /// All users with their keys and policies, by name.
+    async fn user_list(&self) -> Result<Vec<User>, Error>;
+    /// One user with keys and policies.
+    async fn user_get(&self, name: &str) -> Result<Option<User>, Error>;
+    /// Deletes a user with keys, policies and tokens; returns whether it was there.
+    async fn user_delete(&self, name: &str) -> Result<bool, Error>;
+    /// Adds an access key of an existing user (`NotFound` otherwise).
+    async fn key_add(&self, key: AccessKey) -> Result<(), Error>;
+    /// One access key.
+    async fn key_get(&self, id: &str) -> Result<Option<AccessKey>, Error>;
+    /// Switches an access key on or off; returns whether it was there.
+    async fn key_set_active(&self, id: &str, active: bool) -> Result<bool, Error>;
+    /// Deletes an access key; returns whether it was there.
+    async fn key_delete(&self, id: &str) -> Result<bool, Error>;
+    /// Adds or replaces a policy of an existing user (`NotFound` otherwise).
+    async fn policy_put(&self, user: &str, policy: Policy) -> Result<(), Error>;
+    /// Deletes a policy; returns whether it was there.
+    async fn policy_delete(&self, user: &str, name: &str) -> Result<bool, Error>;
+    /// Adds a temporary token and drops those that expired before `now`.
+    async fn token_add(&self, token: Token, now: UnixMillis) -> Result<(), Error>;
+    /// One temporary token by its access key id (or, for a bearer token, by its id).
+    async fn token_get(&self, id: &str) -> Result<Option<Token>, Error>;
+
+    /// A small value that the node keeps across restarts, such as a sealed key.
+    async fn setting_get(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// Stores such a value if none is there yet, and returns the one that is there afterwards.
+    async fn setting_put_new(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, Error>;
+
+    /// Whether the store answers and can write.
+    async fn ping(&self) -> Result<(), Error>;
+    /// Recomputes everything derived from the journals and compares: one line per difference.
+    async fn verify(&self) -> Result<Vec<String>, Error>;
+    /// Commits what waits and closes. Calls after this answer `Unavailable`.
+    async fn close(&self);
+}

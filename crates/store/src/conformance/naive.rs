@@ -1,0 +1,151 @@
+//! A store made of vectors, and a source of numbers that look random.
+
+use std::collections::BTreeMap;
+
+use model::{
+    Effect, Event, LeafState, Reason, RootId, Status, TaskType, Totals, UnixMillis, Verdict,
+};
+
+use crate::{HostNo, Leaf, LeafQuery, NewRoot, RootQuery};
+
+/// Numbers from a seed (xorshift).
+pub(super) struct Numbers(pub(super) u64);
+
+impl Numbers {
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end.max(1)
+    }
+
+    /// A number from 1 to `last`.
+    pub(super) fn leaf(&mut self, last: u32) -> u32 {
+        u32::try_from(self.below(u64::from(last))).unwrap() + 1
+    }
+
+    /// One of these.
+    pub(super) fn of<T: Copy>(&mut self, items: &[T]) -> T {
+        let at = self.below(u64::try_from(items.len()).unwrap());
+        items[usize::try_from(at).unwrap()]
+    }
+
+    /// Anything that can happen to a leaf.
+    pub(super) fn event(&mut self) -> Event {
+        let verdict = self.of(&[Verdict::Success, Verdict::Fail, Verdict::Timeout]);
+        let reason = self.of(&[Reason::ExitCode, Reason::Signal, Reason::Deadline]);
+        self.of(&[
+            Event::Taken,
+            Event::Taken,
+            Event::TakenBack,
+            Event::Delivered,
+            Event::Delivered,
+            Event::ManualIssued,
+            Event::Ended { verdict, reason },
+            Event::CancelAsked,
+            Event::CancelOverdue,
+            Event::DeadlinePassed,
+        ])
+    }
+}
+
+/// A root, its leaves in full.
+pub(super) struct NaiveRoot {
+    pub(super) id: RootId,
+    pub(super) task_type: TaskType,
+    pub(super) source: String,
+    pub(super) created_at: UnixMillis,
+    pub(super) leaves: Vec<Leaf>,
+}
+
+impl NaiveRoot {
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals::new(u32::try_from(self.leaves.len()).unwrap());
+        for leaf in &self.leaves {
+            totals.moved(Status::Init, leaf.state.status);
+        }
+        totals
+    }
+}
+
+/// Roots, oldest first.
+#[derive(Default)]
+pub(super) struct Naive {
+    pub(super) roots: Vec<NaiveRoot>,
+    by_id: BTreeMap<RootId, usize>,
+}
+
+impl Naive {
+    pub(super) fn create(&mut self, new: &NewRoot, hosts: &[HostNo]) {
+        self.by_id.insert(new.id, self.roots.len());
+        self.roots.push(NaiveRoot {
+            id: new.id,
+            task_type: new.task_type,
+            source: new.source.clone(),
+            created_at: new.created_at,
+            leaves: (1..)
+                .zip(hosts)
+                .map(|(number, host)| Leaf {
+                    id: new.id.leaf(number),
+                    host: *host,
+                    state: LeafState::new(new.created_at),
+                    answer: None,
+                })
+                .collect(),
+        });
+    }
+
+    pub(super) fn root(&mut self, id: RootId) -> &mut NaiveRoot {
+        &mut self.roots[self.by_id[&id]]
+    }
+
+    /// Applies an event to one leaf; says what it did.
+    pub(super) fn apply(
+        &mut self,
+        root: RootId,
+        number: u32,
+        event: Event,
+        answer: Option<Vec<u8>>,
+        now: UnixMillis,
+    ) -> Effect {
+        let leaf = &mut self.root(root).leaves[usize::try_from(number - 1).unwrap()];
+        let (after, effect) = leaf.state.next(event, now);
+        if effect == Effect::Moved {
+            leaf.state = after;
+            if after.status.is_final() {
+                leaf.answer = answer;
+            }
+        }
+        effect
+    }
+
+    /// A crash: what was taken waits again.
+    pub(super) fn crash(&mut self) {
+        for leaf in self.roots.iter_mut().flat_map(|it| &mut it.leaves) {
+            if leaf.state.status == Status::Start {
+                leaf.state.status = Status::Init;
+            }
+        }
+    }
+
+    /// All leaves that match, in the order of the pages.
+    pub(super) fn leaves(&self, query: &LeafQuery) -> Vec<&Leaf> {
+        let (LeafQuery::Root { statuses, .. } | LeafQuery::Roots { statuses, .. }) = query;
+        let roots = self.roots.iter().rev().filter(|it| match query {
+            LeafQuery::Root { root, .. } => it.id == *root,
+            LeafQuery::Roots { roots, .. } => is_match(roots, it),
+        });
+        roots
+            .flat_map(|it| &it.leaves)
+            .filter(|it| statuses.is_empty() || statuses.contains(&it.state.status))
+            .collect()
+    }
+}
+
+fn is_match(query: &RootQuery, root: &NaiveRoot) -> bool {
+    query.task_type == root.task_type
+        && query.source.as_ref().is_none_or(|it| *it == root.source)
+        && query.window.start.is_none_or(|it| it <= root.created_at)
+        && query.window.end.is_none_or(|it| it >= root.created_at)
+}

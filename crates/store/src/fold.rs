@@ -1,0 +1,346 @@
+//! The fold of a root's journal: where each of its leaves stands, in memory while the root runs.
+//!
+//! Owns the packed form of a leaf ([`Slot`]), the counts, and the replay of a journal. Never decides
+//! a status (that is [`LeafState::next`]) and never touches a database. The SQLite backend keeps one
+//! [`Fold`] per unfinished root and writes its slots down when the root ends.
+
+use model::{Dispatch, Effect, LeafState, Reason, Status, Totals, UnixMillis, limits};
+
+use crate::journal::Record;
+use crate::{Error, HostNo, LeafSlot, Root};
+
+/// Where an answer stands in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The block's number, from 1.
+    pub(crate) block: u32,
+    /// The record's place in the block.
+    pub(crate) index: u8,
+}
+
+/// A leaf in 12 bytes. Its time counts from the start of its root and is never before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slot {
+    at: u32,
+    block: u32,
+    pub(crate) status: Status,
+    dispatch: Dispatch,
+    reason: Reason,
+    index: u8,
+}
+
+impl Slot {
+    /// Length of the stored form.
+    pub(crate) const BYTES: usize = 12;
+
+    pub(crate) fn new(state: LeafState, place: Option<Place>, created: UnixMillis) -> Self {
+        Self {
+            at: u32::try_from(state.at.since(created).max(0)).unwrap_or(u32::MAX),
+            block: place.map_or(0, |it| it.block),
+            status: state.status,
+            dispatch: state.dispatch,
+            reason: state.reason,
+            index: place.map_or(0, |it| it.index),
+        }
+    }
+
+    /// The leaf's state; `created` is the start of its root.
+    pub(crate) fn state(self, created: UnixMillis) -> LeafState {
+        LeafState {
+            status: self.status,
+            dispatch: self.dispatch,
+            reason: self.reason,
+            at: created.plus(i64::from(self.at)),
+        }
+    }
+
+    /// Where its answer stands.
+    pub(crate) fn place(self) -> Option<Place> {
+        (self.block > 0).then_some(Place {
+            block: self.block,
+            index: self.index,
+        })
+    }
+
+    /// Appends the stored form.
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        let dispatch = self.dispatch as u8;
+        out.extend_from_slice(&[
+            self.status.number(),
+            dispatch,
+            self.reason.number(),
+            self.index,
+        ]);
+        out.extend_from_slice(&self.at.to_le_bytes());
+        out.extend_from_slice(&self.block.to_le_bytes());
+    }
+
+    /// Reads the stored form.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
+        let [status, dispatch, reason, index, a, b, c, d, e, f, g, h] = *bytes;
+        Some(Self {
+            at: u32::from_le_bytes([a, b, c, d]),
+            block: u32::from_le_bytes([e, f, g, h]),
+            status: Status::from_number(status)?,
+            dispatch: match dispatch {
+                0 => Dispatch::Auto,
+                1 => Dispatch::Manual,
+                _ => return None,
+            },
+            reason: Reason::from_number(reason)?,
+            index,
+        })
+    }
+
+    /// The same leaf without what a crash forgets: whether a node had taken it, and when.
+    pub(crate) fn settled(self) -> Self {
+        match self.status {
+            Status::Init | Status::Start => Self::default(),
+            _ => self,
+        }
+    }
+}
+
+/// `now` as it is stored for a leaf of a root that started at `created`.
+pub(crate) fn clamp(now: UnixMillis, created: UnixMillis) -> UnixMillis {
+    UnixMillis(now.0.clamp(created.0, created.plus(i64::from(u32::MAX)).0))
+}
+
+/// An unfinished root.
+#[derive(Clone, Debug)]
+pub(crate) struct Fold {
+    /// The root's number in the store.
+    pub(crate) no: i64,
+    /// The root; its totals follow the leaves.
+    pub(crate) root: Root,
+    hosts: Vec<HostNo>,
+    slots: Vec<Slot>,
+    counts: Vec<Totals>,
+}
+
+impl Fold {
+    /// A root whose leaves all wait.
+    pub(crate) fn new(no: i64, mut root: Root, hosts: Vec<HostNo>) -> Self {
+        let size = usize::try_from(limits::COUNT_BLOCK_LEAVES).unwrap_or(usize::MAX);
+        let count = |leaves: usize| Totals::new(u32::try_from(leaves).unwrap_or(u32::MAX));
+        root.totals = count(hosts.len());
+        Self {
+            no,
+            root,
+            slots: vec![Slot::default(); hosts.len()],
+            counts: hosts.chunks(size).map(|it| count(it.len())).collect(),
+            hosts,
+        }
+    }
+
+    /// Leaf `number`, from 1.
+    pub(crate) fn slot(&self, number: u32) -> Option<Slot> {
+        self.slots.get(place_of(number)?).copied()
+    }
+
+    /// The host of leaf `number`.
+    pub(crate) fn host(&self, number: u32) -> Option<HostNo> {
+        self.hosts.get(place_of(number)?).copied()
+    }
+
+    /// The number of the leaf of `host`.
+    pub(crate) fn number_of(&self, host: HostNo) -> Option<u32> {
+        let at = self.hosts.binary_search(&host).ok()?;
+        u32::try_from(at + 1).ok()
+    }
+
+    /// All hosts, by leaf.
+    pub(crate) fn hosts(&self) -> &[HostNo] {
+        &self.hosts
+    }
+
+    /// All leaves, by number.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Counts of each [`limits::COUNT_BLOCK_LEAVES`] leaves.
+    pub(crate) fn counts(&self) -> &[Totals] {
+        &self.counts
+    }
+
+    /// Leaf `number` as callers see it.
+    pub(crate) fn leaf(&self, number: u32) -> Option<LeafSlot> {
+        Some(LeafSlot {
+            id: self.root.id.leaf(number),
+            host: self.host(number)?,
+            state: self.slot(number)?.state(self.root.created_at),
+        })
+    }
+
+    /// Every unfinished leaf, by number.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = LeafSlot> + '_ {
+        (1_u32..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| !slot.status.is_final())
+            .filter_map(|(number, _)| self.leaf(number))
+    }
+
+    /// Replaces leaf `number` and counts it. Only what a transition returned goes in here.
+    pub(crate) fn set(&mut self, number: u32, slot: Slot) {
+        let Some(old) = place_of(number).and_then(|at| self.slots.get_mut(at)) else {
+            return;
+        };
+        let before = std::mem::replace(old, slot).status;
+        if before != slot.status {
+            self.root.totals.moved(before, slot.status);
+            let block = usize::try_from((number - 1) / limits::COUNT_BLOCK_LEAVES);
+            if let Some(counts) = block.ok().and_then(|at| self.counts.get_mut(at)) {
+                counts.moved(before, slot.status);
+            }
+        }
+    }
+
+    /// Carries out the records of journal block `block` once more.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if a record is about a leaf that this root does not have.
+    pub(crate) fn replay(&mut self, block: u32, records: &[Record<'_>]) -> Result<(), Error> {
+        for (index, record) in (0_u8..).zip(records) {
+            match record {
+                Record::Leaf {
+                    number,
+                    event,
+                    at,
+                    answer,
+                } => {
+                    let slot = self.slot(*number).ok_or_else(|| {
+                        Error::Corrupt(format!(
+                            "block {block} tells of leaf {number} of root {}",
+                            self.root.id
+                        ))
+                    })?;
+                    let created = self.root.created_at;
+                    let (after, effect) = slot.state(created).next(*event, *at);
+                    if effect == Effect::Moved {
+                        let place = answer.map(|_| Place { block, index });
+                        let place = place.or_else(|| slot.place());
+                        self.set(*number, Slot::new(after, place, created));
+                    }
+                }
+                Record::All { event, at, started } => self.replay_all(*event, *at, started),
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_all(&mut self, event: model::Event, at: UnixMillis, started: &[u32]) {
+        let created = self.root.created_at;
+        let mut started = started.iter().copied().peekable();
+        let leaves = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        for number in 1..=leaves {
+            let was_taken = started.next_if_eq(&number).is_some();
+            let Some(slot) = self.slot(number) else { break };
+            let mut before = slot.state(created);
+            if was_taken && before.status == Status::Init {
+                before.status = Status::Start;
+            }
+            let (after, effect) = before.next(event, at);
+            if effect == Effect::Moved {
+                self.set(number, Slot::new(after, slot.place(), created));
+            }
+        }
+    }
+}
+
+fn place_of(number: u32) -> Option<usize> {
+    usize::try_from(number.checked_sub(1)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Event, RootId, TaskType, Verdict};
+
+    const START: UnixMillis = UnixMillis(1_000);
+
+    fn fold(leaves: i64) -> Fold {
+        let root = Root {
+            id: RootId::new(START, [0; 6]),
+            task_type: TaskType::ClientDevOps,
+            name: String::new(),
+            source: String::new(),
+            operator: String::new(),
+            work: String::new(),
+            created_at: START,
+            deadline: START,
+            cancelled_at: None,
+            ended_at: None,
+            totals: Totals::default(),
+        };
+        Fold::new(1, root, (1..=leaves).map(HostNo).collect())
+    }
+
+    #[test]
+    fn a_slot_reads_back_from_its_twelve_bytes() {
+        let state = LeafState {
+            status: Status::Fail,
+            dispatch: Dispatch::Manual,
+            reason: Reason::Refused,
+            at: UnixMillis(5_000),
+        };
+        let place = Some(Place {
+            block: 77,
+            index: 31,
+        });
+        let slot = Slot::new(state, place, START);
+        let mut bytes = vec![];
+        slot.encode(&mut bytes);
+        assert_eq!(bytes.len(), Slot::BYTES);
+        let read = Slot::decode(&bytes).unwrap();
+        assert_eq!(read.state(START), state);
+        assert_eq!(read.place(), place);
+        assert_eq!(Slot::decode(&bytes[1..]), None);
+        bytes[0] = 6;
+        assert_eq!(Slot::decode(&bytes), None);
+    }
+
+    #[test]
+    fn replaying_an_event_on_all_spares_what_a_node_had_taken() {
+        let mut fold = fold(3);
+        let cancel = Record::All {
+            event: Event::CancelAsked,
+            at: START.plus(5),
+            started: vec![2],
+        };
+        let ended = Record::Leaf {
+            number: 2,
+            event: Event::Ended {
+                verdict: Verdict::Success,
+                reason: Reason::None,
+            },
+            at: START.plus(9),
+            answer: Some(b"{}"),
+        };
+        fold.replay(4, &[cancel]).unwrap();
+        assert_eq!(fold.slot(2).unwrap().status, Status::Init);
+        fold.replay(5, &[ended]).unwrap();
+        let statuses: Vec<_> = fold.slots().iter().map(|it| it.status).collect();
+        assert_eq!(statuses, [Status::Fail, Status::Success, Status::Fail]);
+        assert_eq!(fold.root.totals.ended(), 3);
+        let place = fold.slot(2).unwrap().place();
+        assert_eq!(place, Some(Place { block: 5, index: 0 }));
+    }
+
+    #[test]
+    fn a_record_about_an_unknown_leaf_is_damage() {
+        for number in [0, 4, u32::MAX] {
+            let record = Record::Leaf {
+                number,
+                event: Event::Delivered,
+                at: START,
+                answer: None,
+            };
+            assert!(matches!(
+                fold(3).replay(1, &[record]),
+                Err(Error::Corrupt(_))
+            ));
+        }
+    }
+}

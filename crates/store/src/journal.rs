@@ -1,0 +1,437 @@
+//! How the journal is written down: blocks of records, compressed, one root to a block.
+//!
+//! Owns the encoding and its version. Never touches a database and never decides a status. The
+//! SQLite backend writes blocks with [`BlockWriter`] and reads them with [`Block`]. Whatever bytes
+//! come in, reading ends in records or in [`Error::Corrupt`], with bounded memory.
+
+use std::io;
+
+use model::{Event, Reason, UnixMillis, Verdict, limits};
+
+use crate::Error;
+
+/// First byte of every block.
+const VERSION: u8 = 1;
+/// Bytes before the compressed part: the version and the length of the raw part.
+const HEAD_BYTES: usize = 5;
+/// A block is closed when its raw part has this many bytes.
+const RAW_BYTES_ENOUGH: usize = 1 << 20;
+/// No raw part is longer: one full block and one more answer, or one event on every leaf.
+const RAW_BYTES_MAX: usize = 8 << 20;
+
+const TAG_LEAF: u8 = 1;
+const TAG_LEAF_WITH_ANSWER: u8 = 2;
+const TAG_ALL: u8 = 3;
+
+/// Compresses blocks; kept by the writer, because making one is dear.
+pub(crate) type Compressor = zstd::bulk::Compressor<'static>;
+
+/// A compressor of the journal's level.
+pub(crate) fn compressor() -> io::Result<Compressor> {
+    Compressor::new(1)
+}
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record<'a> {
+    /// One leaf moved.
+    Leaf {
+        /// Its number.
+        number: u32,
+        /// What happened.
+        event: Event,
+        /// When.
+        at: UnixMillis,
+        /// JSON of the answer.
+        answer: Option<&'a [u8]>,
+    },
+    /// One event on every unfinished leaf of the root.
+    All {
+        /// What happened.
+        event: Event,
+        /// When.
+        at: UnixMillis,
+        /// The leaves that a node had taken at that moment, ascending: that a leaf is taken is
+        /// journalled nowhere else, and it decides what the event does.
+        started: Vec<u32>,
+    },
+}
+
+/// Whether an event is written down. That a leaf is taken is forgotten in a crash on purpose: then
+/// it waits again.
+pub(crate) const fn is_kept(event: Event) -> bool {
+    !matches!(event, Event::Taken | Event::TakenBack)
+}
+
+/// Collects the records of one block.
+#[derive(Debug, Default)]
+pub(crate) struct BlockWriter {
+    raw: Vec<u8>,
+    records: u8,
+}
+
+impl BlockWriter {
+    /// Whether the next record belongs into a new block.
+    pub(crate) fn is_full(&self) -> bool {
+        usize::from(self.records) >= limits::JOURNAL_BLOCK_EVENTS_MAX
+            || self.raw.len() >= RAW_BYTES_ENOUGH
+    }
+
+    /// Adds one leaf's event and returns the record's place in the block.
+    pub(crate) fn leaf(
+        &mut self,
+        number: u32,
+        event: Event,
+        at: UnixMillis,
+        answer: Option<&[u8]>,
+    ) -> u8 {
+        self.head(answer.map_or(TAG_LEAF, |_| TAG_LEAF_WITH_ANSWER), event, at);
+        self.raw.extend_from_slice(&number.to_le_bytes());
+        if let Some(answer) = answer {
+            let length = u32::try_from(answer.len()).unwrap_or(u32::MAX);
+            self.raw.extend_from_slice(&length.to_le_bytes());
+            self.raw.extend_from_slice(answer);
+        }
+        self.records += 1;
+        self.records - 1
+    }
+
+    /// Adds an event on every unfinished leaf. `started`: see [`Record::All`].
+    pub(crate) fn all(&mut self, event: Event, at: UnixMillis, started: &[u32]) {
+        self.head(TAG_ALL, event, at);
+        let count = u32::try_from(started.len()).unwrap_or(u32::MAX);
+        self.raw.extend_from_slice(&count.to_le_bytes());
+        let mut last = 0;
+        for number in started {
+            put_varint(&mut self.raw, number.saturating_sub(last));
+            last = *number;
+        }
+        self.records += 1;
+    }
+
+    fn head(&mut self, tag: u8, event: Event, at: UnixMillis) {
+        let (code, verdict, reason) = match event {
+            Event::Taken => (1, 0, Reason::None),
+            Event::TakenBack => (2, 0, Reason::None),
+            Event::Delivered => (3, 0, Reason::None),
+            Event::ManualIssued => (4, 0, Reason::None),
+            Event::Ended { verdict, reason } => (5, verdict_number(verdict), reason),
+            Event::CancelAsked => (6, 0, Reason::None),
+            Event::CancelOverdue => (7, 0, Reason::None),
+            Event::DeadlinePassed => (8, 0, Reason::None),
+        };
+        self.raw
+            .extend_from_slice(&[tag, code, verdict, reason.number()]);
+        self.raw.extend_from_slice(&at.0.to_le_bytes());
+    }
+
+    /// The finished block.
+    pub(crate) fn seal(&self, compressor: &mut Compressor) -> io::Result<Vec<u8>> {
+        let length = u32::try_from(self.raw.len()).map_err(io::Error::other)?;
+        let packed = compressor.compress(&self.raw)?;
+        let mut block = Vec::with_capacity(HEAD_BYTES + packed.len());
+        block.push(VERSION);
+        block.extend_from_slice(&length.to_le_bytes());
+        block.extend_from_slice(&packed);
+        Ok(block)
+    }
+}
+
+/// A block as it was read.
+#[derive(Debug)]
+pub(crate) struct Block {
+    raw: Vec<u8>,
+}
+
+impl Block {
+    /// Unpacks a stored block.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is not one.
+    pub(crate) fn open(data: &[u8]) -> Result<Self, Error> {
+        let mut input = Input(data);
+        let version = input.byte()?;
+        if version != VERSION {
+            return Err(corrupt(format!("a journal block of version {version}")));
+        }
+        let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
+        if length > RAW_BYTES_MAX {
+            return Err(corrupt(format!("a journal block of {length} bytes")));
+        }
+        let raw = zstd::bulk::decompress(input.0, length)
+            .map_err(|error| corrupt(format!("a journal block does not unpack: {error}")))?;
+        if raw.len() == length {
+            Ok(Self { raw })
+        } else {
+            Err(corrupt("a journal block of the wrong length".into()))
+        }
+    }
+
+    /// Its records, in order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if any does not read.
+    pub(crate) fn records(&self) -> Result<Vec<Record<'_>>, Error> {
+        let mut input = Input(&self.raw);
+        let mut records = Vec::new();
+        while !input.0.is_empty() {
+            records.push(record(&mut input)?);
+        }
+        Ok(records)
+    }
+
+    /// The answer in record `index` about leaf `number`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if there is no such record.
+    pub(crate) fn answer(&self, index: u8, number: u32) -> Result<Vec<u8>, Error> {
+        let mut input = Input(&self.raw);
+        for _ in 0..index {
+            record(&mut input)?;
+        }
+        match record(&mut input)? {
+            Record::Leaf {
+                number: of,
+                answer: Some(answer),
+                ..
+            } if of == number => Ok(answer.to_vec()),
+            _ => Err(corrupt(format!(
+                "no answer of leaf {number} where it should be"
+            ))),
+        }
+    }
+}
+
+fn record<'a>(input: &mut Input<'a>) -> Result<Record<'a>, Error> {
+    let tag = input.byte()?;
+    let (code, verdict, reason) = (input.byte()?, input.byte()?, input.byte()?);
+    let event = event(code, verdict, reason)?;
+    let at = UnixMillis(i64::from_le_bytes(input.array()?));
+    let count = input.u32()?;
+    Ok(match tag {
+        TAG_LEAF => Record::Leaf {
+            number: count,
+            event,
+            at,
+            answer: None,
+        },
+        TAG_LEAF_WITH_ANSWER => {
+            let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
+            Record::Leaf {
+                number: count,
+                event,
+                at,
+                answer: Some(input.take(length)?),
+            }
+        }
+        TAG_ALL => {
+            let mut last = 0_u32;
+            let mut started = Vec::new();
+            for _ in 0..count {
+                let next = last.checked_add(input.varint()?);
+                last = next.ok_or_else(|| corrupt("a leaf number out of range".into()))?;
+                started.push(last);
+            }
+            Record::All { event, at, started }
+        }
+        _ => return Err(corrupt(format!("a journal record of kind {tag}"))),
+    })
+}
+
+fn event(code: u8, verdict: u8, reason: u8) -> Result<Event, Error> {
+    Ok(match code {
+        1 => Event::Taken,
+        2 => Event::TakenBack,
+        3 => Event::Delivered,
+        4 => Event::ManualIssued,
+        5 => Event::Ended {
+            verdict: match verdict {
+                1 => Verdict::Success,
+                2 => Verdict::Fail,
+                3 => Verdict::Timeout,
+                _ => return Err(corrupt(format!("verdict {verdict}"))),
+            },
+            reason: Reason::from_number(reason)
+                .ok_or_else(|| corrupt(format!("reason {reason}")))?,
+        },
+        6 => Event::CancelAsked,
+        7 => Event::CancelOverdue,
+        8 => Event::DeadlinePassed,
+        _ => return Err(corrupt(format!("event {code}"))),
+    })
+}
+
+const fn verdict_number(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Success => 1,
+        Verdict::Fail => 2,
+        Verdict::Timeout => 3,
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u32) {
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        value >>= 7;
+        if value == 0 {
+            out.push(low & 0x7f);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+fn corrupt(what: String) -> Error {
+    Error::Corrupt(what)
+}
+
+/// What is left to read.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
+        let (head, tail) = self
+            .0
+            .split_at_checked(length)
+            .ok_or_else(|| corrupt("a journal block ends too early".into()))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (head, tail) = self
+            .0
+            .split_first_chunk()
+            .ok_or_else(|| corrupt("a journal block ends too early".into()))?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn byte(&mut self) -> Result<u8, Error> {
+        let [byte] = self.array()?;
+        Ok(byte)
+    }
+
+    fn u32(&mut self) -> Result<u32, Error> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn varint(&mut self) -> Result<u32, Error> {
+        let mut value = 0_u32;
+        for shift in [0, 7, 14, 21, 28] {
+            let byte = self.byte()?;
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(corrupt("a number does not end".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: UnixMillis = UnixMillis(1_700_000_000_123);
+    const FAILED: Event = Event::Ended {
+        verdict: Verdict::Fail,
+        reason: Reason::ExitCode,
+    };
+
+    fn sample() -> Vec<u8> {
+        let mut block = BlockWriter::default();
+        assert_eq!(block.leaf(7, Event::Delivered, AT, None), 0);
+        assert_eq!(block.leaf(1_048_576, FAILED, AT, Some(b"{\"a\":1}")), 1);
+        block.all(Event::CancelAsked, AT, &[1, 2, 300, 1_048_576]);
+        block.seal(&mut compressor().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn records_read_back_as_they_were_written() {
+        let block = Block::open(&sample()).unwrap();
+        assert_eq!(
+            block.records().unwrap(),
+            [
+                Record::Leaf {
+                    number: 7,
+                    event: Event::Delivered,
+                    at: AT,
+                    answer: None
+                },
+                Record::Leaf {
+                    number: 1_048_576,
+                    event: FAILED,
+                    at: AT,
+                    answer: Some(b"{\"a\":1}")
+                },
+                Record::All {
+                    event: Event::CancelAsked,
+                    at: AT,
+                    started: vec![1, 2, 300, 1_048_576]
+                },
+            ]
+        );
+        assert_eq!(block.answer(1, 1_048_576).unwrap(), b"{\"a\":1}");
+        for (index, number) in [(0, 7), (1, 7), (2, 1), (3, 1)] {
+            assert!(matches!(
+                block.answer(index, number),
+                Err(Error::Corrupt(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn an_event_on_a_million_taken_leaves_fits_one_block() {
+        let started: Vec<u32> = (1..=1_048_576).collect();
+        let mut block = BlockWriter::default();
+        block.all(Event::CancelAsked, AT, &started);
+        let data = block.seal(&mut compressor().unwrap()).unwrap();
+        let read = Block::open(&data).unwrap();
+        let records = read.records().unwrap();
+        assert!(matches!(records.as_slice(), [Record::All { started: it, .. }] if *it == started));
+    }
+
+    #[test]
+    fn a_block_is_full_by_records_and_by_bytes() {
+        let mut block = BlockWriter::default();
+        for number in 1..=32 {
+            assert!(!block.is_full());
+            block.leaf(number, Event::Delivered, AT, None);
+        }
+        assert!(block.is_full());
+        let mut block = BlockWriter::default();
+        block.leaf(1, FAILED, AT, Some(&vec![b' '; limits::ANSWER_BYTES_MAX]));
+        assert!(block.is_full());
+    }
+
+    #[test]
+    fn any_damage_reads_as_an_error_or_as_records_and_never_panics() {
+        let good = sample();
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                let _ = Block::open(&bad).and_then(|it| it.records().map(|_| ()));
+            }
+            assert!(Block::open(&good[..at]).is_err());
+        }
+        let raw = Block::open(&good).unwrap().raw;
+        for at in 0..raw.len() {
+            for value in [0, 1, 3, 0x7f, 0x80, 0xff] {
+                let mut bad = raw.clone();
+                bad[at] = value;
+                let block = Block { raw: bad };
+                let _ = block.records();
+                let _ = block.answer(2, 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_claims_to_be_huge_is_refused_before_it_is_unpacked() {
+        let mut bad = sample();
+        bad[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(Block::open(&bad), Err(Error::Corrupt(it)) if it.contains("4294967295")));
+    }
+}

@@ -1,0 +1,232 @@
+//! The store in one SQLite file.
+//!
+//! Owns the file `sickbay.db`, its writer thread and its readers. One process at a time has a
+//! directory. Used through [`crate::Store`], whose calls are in `calls`.
+
+mod access;
+mod active;
+mod batch;
+mod calls;
+mod failure;
+mod host;
+mod install_code;
+mod leaf;
+mod page;
+mod reader;
+mod schema;
+mod segment;
+mod setting;
+mod task;
+mod verify;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use self::active::Active;
+use self::batch::Batch;
+use self::reader::Readers;
+use self::task::View;
+use self::writer::{Message, Task, Weight, Writer};
+use crate::{Error, journal};
+
+/// Name of the file in the store's directory.
+const FILE: &str = "sickbay.db";
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Most pages of 4,096 bytes that the file may have; beyond, writing answers [`Error::Full`].
+    pub pages_max: Option<u32>,
+}
+
+/// A store in one SQLite file. Dropping it waits for the commands that were sent.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Dropped first: the writer ends when nobody can send any more.
+    messages: mpsc::Sender<Message>,
+    shared: Arc<Shared>,
+    _writer: WriterThread,
+}
+
+/// What the writer and the readers have in common.
+#[derive(Debug)]
+struct Shared {
+    active: RwLock<Active>,
+    readers: Readers,
+}
+
+impl Shared {
+    fn active(&self) -> RwLockReadGuard<'_, Active> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the thread when dropped, so that the directory is free afterwards.
+#[derive(Debug)]
+struct WriterThread(Option<JoinHandle<()>>);
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        if self.0.take().is_some_and(|it| it.join().is_err()) {
+            tracing::error!("the store's writer ended by a panic");
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens or creates the store in directory `dir`, brings its schema up to date, and rebuilds the
+    /// unfinished roots from their journals.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the directory cannot be used, is in use, or was written by a newer
+    /// program; [`Error::Corrupt`] if a journal does not read.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_with(dir, Options::default())
+    }
+
+    /// Likewise, with options.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_with(dir: &Path, options: Options) -> Result<Self, Error> {
+        let unavailable = |error| Error::Unavailable(Box::new(error));
+        let lock = schema::lock(dir)?;
+        let path = dir.join(FILE);
+        let connection = schema::open_writer(&path, &options)?;
+        let folds = verify::rebuild_unfinished(&connection)?;
+        let hosts = host::numbers(&connection)?;
+        let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let no_max = number("SELECT coalesce(max(no), 0) FROM root")?;
+        let block = number("SELECT coalesce(max(block), 0) + 1 FROM journal")?;
+        tracing::info!(
+            store.path = %path.display(),
+            store.unfinished_roots = folds.len(),
+            store.hosts = hosts.len(),
+            "the store is open"
+        );
+        let shared = Arc::new(Shared {
+            active: RwLock::new(Active::new(folds, hosts, no_max)),
+            readers: Readers::new(path.clone()),
+        });
+        let (messages, receiver) = mpsc::channel(writer::QUEUE);
+        let writer = Writer {
+            connection,
+            shared: Arc::clone(&shared),
+            messages: receiver,
+            compressor: journal::compressor().map_err(unavailable)?,
+            block: u32::try_from(block)
+                .map_err(|_| Error::Corrupt(format!("journal block {block}")))?,
+            lock,
+            path,
+        };
+        let thread = std::thread::Builder::new().name("store-writer".into());
+        let thread = thread.spawn(move || writer.run()).map_err(unavailable)?;
+        Ok(Self {
+            messages,
+            shared,
+            _writer: WriterThread(Some(thread)),
+        })
+    }
+
+    /// Runs a command in the next commit and returns when that is durable.
+    async fn write<T, F>(&self, weight: Weight, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        self.send(weight, true, work).await
+    }
+
+    /// Likewise, for a command that only stages and leaves the file to the end of the commit.
+    async fn stage<T, F>(&self, weight: Weight, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        self.send(weight, false, work).await
+    }
+
+    async fn send<T, F>(&self, weight: Weight, is_guarded: bool, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task {
+            is_guarded,
+            weight,
+            work: Some(work),
+            result: None,
+            reply,
+        };
+        let sent = self.messages.send(Message::Job(Box::new(task))).await;
+        sent.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Runs a small command that concerns the file alone.
+    async fn change<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        self.write(ONE, |batch| work(batch.tx)).await
+    }
+
+    /// Looks at memory and file at one moment, then finishes with the file alone.
+    async fn read<P, T>(
+        &self,
+        look: impl FnOnce(View<'_>) -> Result<P, Error> + Send + 'static,
+        finish: impl FnOnce(&Connection, P) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+    {
+        let permits = Arc::clone(&self.shared.readers.permits);
+        let permit = permits.acquire_owned().await.map_err(|_| closed())?;
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            shared.readers.lend(|connection| {
+                let tx = connection.unchecked_transaction()?;
+                let active = shared.active();
+                let seen = look(View {
+                    tx: &tx,
+                    active: &active,
+                })?;
+                drop(active);
+                finish(&tx, seen)
+            })
+        });
+        let result = reading.await;
+        result.map_err(|error| Error::Unavailable(Box::new(error)))?
+    }
+
+    async fn view<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(View<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.read(look, |_, seen| Ok(seen)).await
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.read(|_| Ok(()), |tx, ()| look(tx)).await
+    }
+}
+
+const ONE: Weight = Weight {
+    events: 1,
+    bytes: 0,
+};
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}

@@ -1,0 +1,369 @@
+//! One commit in the making.
+//!
+//! Owns what the commands of one commit have changed so far: it stands beside the published memory,
+//! which stays untouched until the commit has succeeded. Commands run on it one after the other and
+//! see what those before them did. Called by the writer.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::{Effect, Event, LeafState, RootId, Status, Totals, UnixMillis, limits};
+use rusqlite::Connection;
+
+use super::active::{Active, Publication, RootChange};
+use super::segment;
+use crate::fold::{self, Fold, Place, Slot};
+use crate::journal::{self, BlockWriter, Compressor};
+use crate::{Applied, Error, HostNo, LeafSlot};
+
+/// See the module.
+pub(super) struct Batch<'a> {
+    /// The open write transaction.
+    pub(super) tx: &'a Connection,
+    /// What is published.
+    pub(super) active: &'a Active,
+    stages: BTreeMap<i64, Stage<'a>>,
+    created: HashMap<RootId, i64>,
+    blocks: Blocks<'a>,
+    publication: Publication,
+}
+
+impl<'a> Batch<'a> {
+    /// An empty one; the next journal block gets number `block`.
+    pub(super) fn new(
+        tx: &'a Connection,
+        active: &'a Active,
+        block: u32,
+        compressor: &'a mut Compressor,
+    ) -> Self {
+        Self {
+            tx,
+            active,
+            stages: BTreeMap::new(),
+            created: HashMap::new(),
+            blocks: Blocks {
+                next: block,
+                sealed: Vec::new(),
+                compressor,
+                failed: None,
+            },
+            publication: Publication::default(),
+        }
+    }
+
+    /// A root was inserted.
+    pub(super) fn root_created(&mut self, fold: Fold) {
+        self.publication.no_max = Some(fold.no);
+        if fold.root.ended_at.is_none() {
+            self.created.insert(fold.root.id, fold.no);
+            self.stages
+                .insert(fold.no, Stage::new(Base::New(Box::new(fold))));
+        }
+    }
+
+    /// A host was inserted.
+    pub(super) fn host_added(&mut self, host: HostNo) {
+        self.publication.hosts_added.push(host);
+    }
+
+    /// A host was marked as removed.
+    pub(super) fn host_removed(&mut self, host: HostNo) {
+        self.publication.hosts_removed.push(host);
+    }
+
+    /// The unfinished root of this id, with where its events go.
+    pub(super) fn stage(&mut self, id: RootId) -> Option<(&mut Stage<'a>, &mut Blocks<'a>)> {
+        let published = self.active.find(id);
+        let no = match published {
+            Some(fold) => fold.no,
+            None => *self.created.get(&id)?,
+        };
+        if let Some(fold) = published {
+            self.stages
+                .entry(no)
+                .or_insert_with(|| Stage::new(Base::Published(fold)));
+        }
+        Some((self.stages.get_mut(&no)?, &mut self.blocks))
+    }
+
+    /// Writes down all that was staged. Returns what to publish after the commit and the number of
+    /// the next journal block.
+    ///
+    /// # Errors
+    /// If anything of it cannot be written: then nothing may be committed.
+    pub(super) fn finish(self) -> Result<(Publication, u32), Error> {
+        let (mut stages, mut blocks) = (self.stages, self.blocks);
+        for stage in stages.values_mut() {
+            stage.close_block(&mut blocks);
+        }
+        blocks.write(self.tx)?;
+        for stage in stages.values() {
+            stage.write(self.tx)?;
+        }
+        let mut publication = self.publication;
+        publication.roots = stages.into_values().map(Stage::into_change).collect();
+        Ok((publication, blocks.next))
+    }
+}
+
+/// The journal blocks of one commit.
+pub(super) struct Blocks<'a> {
+    next: u32,
+    sealed: Vec<(u32, i64, Vec<u8>)>,
+    compressor: &'a mut Compressor,
+    failed: Option<std::io::Error>,
+}
+
+impl Blocks<'_> {
+    fn open(&mut self) -> (u32, BlockWriter) {
+        let block = self.next;
+        match block.checked_add(1) {
+            Some(next) => self.next = next,
+            None => self.failed = Some(std::io::Error::other("the journal has no numbers left")),
+        }
+        (block, BlockWriter::default())
+    }
+
+    fn seal(&mut self, root: i64, (block, writer): (u32, BlockWriter)) {
+        match writer.seal(self.compressor) {
+            Ok(data) => self.sealed.push((block, root, data)),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn write(&mut self, tx: &Connection) -> Result<(), Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(Error::Unavailable(Box::new(error)));
+        }
+        self.sealed.sort_unstable_by_key(|it| it.0);
+        let mut insert =
+            tx.prepare_cached("INSERT INTO journal (block, root_no, data) VALUES (?, ?, ?)")?;
+        for (block, root, data) in &self.sealed {
+            insert.execute((block, root, data))?;
+        }
+        Ok(())
+    }
+}
+
+enum Base<'a> {
+    Published(&'a Fold),
+    New(Box<Fold>),
+}
+
+/// What the commit has changed of one unfinished root.
+pub(super) struct Stage<'a> {
+    base: Base<'a>,
+    slots: HashMap<u32, Slot>,
+    totals: Totals,
+    cancelled: Option<UnixMillis>,
+    ended: Option<UnixMillis>,
+    block: Option<(u32, BlockWriter)>,
+    is_written: bool,
+}
+
+impl<'a> Stage<'a> {
+    fn new(base: Base<'a>) -> Self {
+        let root = match &base {
+            Base::Published(fold) => &fold.root,
+            Base::New(fold) => &fold.root,
+        };
+        Self {
+            totals: root.totals,
+            cancelled: root.cancelled_at,
+            slots: HashMap::new(),
+            ended: None,
+            block: None,
+            is_written: true,
+            base,
+        }
+    }
+
+    fn fold(&self) -> &Fold {
+        match &self.base {
+            Base::Published(fold) => fold,
+            Base::New(fold) => fold,
+        }
+    }
+
+    fn slot(&self, number: u32) -> Option<Slot> {
+        let staged = self.slots.get(&number).copied();
+        staged.or_else(|| self.fold().slot(number))
+    }
+
+    /// Marks the root as cancelled; returns whether it was not yet.
+    pub(super) fn cancel(&mut self, now: UnixMillis) -> bool {
+        let is_news = self.cancelled.is_none() && self.ended.is_none();
+        if is_news {
+            self.cancelled = Some(now);
+            self.is_written = false;
+        }
+        is_news
+    }
+
+    /// Runs one event on leaf `number`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such leaf; [`Error::Corrupt`] if the answer is longer than
+    /// [`limits::ANSWER_BYTES_MAX`].
+    pub(super) fn apply(
+        &mut self,
+        blocks: &mut Blocks<'_>,
+        number: u32,
+        event: Event,
+        answer: Option<&[u8]>,
+        now: UnixMillis,
+    ) -> Result<Applied, Error> {
+        let slot = self.slot(number).ok_or(Error::NotFound)?;
+        let answer = answer.filter(|_| matches!(event, Event::Ended { .. }));
+        if answer.is_some_and(|it| it.len() > limits::ANSWER_BYTES_MAX) {
+            return Err(Error::Corrupt("an answer is too long".into()));
+        }
+        let created = self.fold().root.created_at;
+        let now = fold::clamp(now, created);
+        let before = slot.state(created);
+        let (after, effect) = before.next(event, now);
+        if effect == Effect::Moved {
+            let mut place = slot.place();
+            if journal::is_kept(event) {
+                let (block, writer) = self.room(blocks);
+                let index = writer.leaf(number, event, now, answer);
+                place = answer.map(|_| Place { block, index }).or(place);
+                self.is_written = false;
+            }
+            self.put(number, before, after, place);
+        }
+        Ok(Applied {
+            before,
+            after,
+            effect,
+            root_ended: effect == Effect::Moved && self.end(now),
+        })
+    }
+
+    /// Runs one event on every unfinished leaf; see [`crate::Store::leaf_apply_all`].
+    pub(super) fn apply_all(
+        &mut self,
+        blocks: &mut Blocks<'_>,
+        event: Event,
+        now: UnixMillis,
+    ) -> Vec<(LeafSlot, Applied)> {
+        let root = &self.fold().root;
+        let (id, created) = (root.id, root.created_at);
+        let now = fold::clamp(now, created);
+        let leaves = u32::try_from(self.fold().slots().len()).unwrap_or(u32::MAX);
+        let (mut started, mut results, mut has_moved) = (Vec::new(), Vec::new(), false);
+        for number in 1..=leaves {
+            let (Some(slot), Some(host)) = (self.slot(number), self.fold().host(number)) else {
+                break;
+            };
+            if slot.status == Status::Start {
+                started.push(number);
+            }
+            let before = slot.state(created);
+            let (after, effect) = before.next(event, now);
+            if effect == Effect::Moved {
+                self.put(number, before, after, slot.place());
+                has_moved = true;
+            }
+            if effect != Effect::Unchanged {
+                let leaf = LeafSlot {
+                    id: id.leaf(number),
+                    host,
+                    state: after,
+                };
+                let applied = Applied {
+                    before,
+                    after,
+                    effect,
+                    root_ended: false,
+                };
+                results.push((leaf, applied));
+            }
+        }
+        if has_moved && journal::is_kept(event) {
+            self.close_block(blocks);
+            let (block, mut writer) = blocks.open();
+            writer.all(event, now, &started);
+            blocks.seal(self.fold().no, (block, writer));
+            self.is_written = false;
+        }
+        if has_moved
+            && self.end(now)
+            && let Some((_, last)) = results.last_mut()
+        {
+            last.root_ended = true;
+        }
+        results
+    }
+
+    fn put(&mut self, number: u32, before: LeafState, after: LeafState, place: Option<Place>) {
+        let created = self.fold().root.created_at;
+        self.slots.insert(number, Slot::new(after, place, created));
+        self.totals.apply(before, after, Effect::Moved);
+    }
+
+    /// Whether the root has just ended.
+    fn end(&mut self, now: UnixMillis) -> bool {
+        let has_ended = self.totals.unfinished() == 0;
+        if has_ended {
+            self.ended = Some(now);
+        }
+        has_ended
+    }
+
+    /// A block with room for one more record.
+    fn room(&mut self, blocks: &mut Blocks<'_>) -> (u32, &mut BlockWriter) {
+        if self.block.as_ref().is_some_and(|(_, it)| it.is_full()) {
+            self.close_block(blocks);
+        }
+        let (block, writer) = self.block.get_or_insert_with(|| blocks.open());
+        (*block, writer)
+    }
+
+    fn close_block(&mut self, blocks: &mut Blocks<'_>) {
+        if let Some(block) = self.block.take() {
+            blocks.seal(self.fold().no, block);
+        }
+    }
+
+    fn write(&self, tx: &Connection) -> Result<(), Error> {
+        if self.is_written {
+            return Ok(());
+        }
+        let mut update = tx.prepare_cached(
+            "UPDATE root SET success = ?, fail = ?, timeout = ?, cancelled_ms = ?, ended_ms = ?
+             WHERE no = ?",
+        )?;
+        let fold = self.fold();
+        update.execute((
+            self.totals.success,
+            self.totals.fail,
+            self.totals.timeout,
+            self.cancelled.map(|it| it.0),
+            self.ended.map(|it| it.0),
+            fold.no,
+        ))?;
+        if self.ended.is_some() {
+            let slots: Vec<Slot> = (1_u32..)
+                .zip(fold.slots())
+                .map(|(number, old)| self.slots.get(&number).copied().unwrap_or(*old))
+                .collect();
+            segment::write_states(tx, fold.no, &slots)?;
+            segment::write_counts(tx, fold.no, &slots)?;
+        }
+        Ok(())
+    }
+
+    fn into_change(self) -> RootChange {
+        let no = self.fold().no;
+        RootChange {
+            no,
+            slots: self.slots,
+            cancelled: self.cancelled,
+            ended: self.ended.is_some(),
+            created: match self.base {
+                Base::Published(_) => None,
+                Base::New(fold) => Some(fold),
+            },
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The calls of [`Store`], each handed to its noun.
+//!
+//! Owns nothing: decides only whether a call reads, changes the file, or stages.
+
+use async_trait::async_trait;
+use model::{Event, HostUuid, LeafId, RootId, UnixMillis};
+use tokio::sync::oneshot;
+
+use super::batch::Batch;
+use super::task::View;
+use super::writer::{Message, Weight};
+use super::{ONE, SqliteStore, access, host, install_code, leaf, page, setting, task, verify};
+use crate::{
+    AccessKey, Applied, Created, Error, Host, HostFilter, HostNo, InstallCode, Leaf, LeafEvent,
+    LeafQuery, LeafSlot, NewHost, NewRoot, Page, PageRequest, Policy, Root, RootQuery, Store,
+    Token, User,
+};
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn root_create(&self, root: NewRoot, hosts: Vec<HostNo>) -> Result<Created, Error> {
+        let weight = Weight {
+            events: 1,
+            bytes: hosts.len().saturating_mul(8),
+        };
+        self.write(weight, |batch| task::create(batch, root, hosts))
+            .await
+    }
+
+    async fn root_get(&self, id: RootId) -> Result<Option<Root>, Error> {
+        self.view(move |view| view.root_get(id)).await
+    }
+
+    async fn root_last(&self, query: &RootQuery) -> Result<Option<Root>, Error> {
+        let query = query.clone();
+        let page = PageRequest { number: 1, size: 1 };
+        let mut page = self.view(move |view| view.root_page(&query, page)).await?;
+        Ok(page.rows.pop())
+    }
+
+    async fn root_page(&self, query: &RootQuery, page: PageRequest) -> Result<Page<Root>, Error> {
+        let query = query.clone();
+        self.view(move |view| view.root_page(&query, page)).await
+    }
+
+    async fn root_active(&self) -> Result<Vec<Root>, Error> {
+        self.view(|view| Ok(view.active.folds().map(|it| it.root.clone()).collect()))
+            .await
+    }
+
+    async fn root_cancel(&self, id: RootId, now: UnixMillis) -> Result<bool, Error> {
+        self.stage(ONE, move |batch| task::cancel(batch, id, now))
+            .await
+    }
+
+    async fn leaf_apply_many(
+        &self,
+        events: Vec<LeafEvent>,
+        now: UnixMillis,
+    ) -> Result<Vec<Result<Applied, Error>>, Error> {
+        self.stage(leaf::weight(&events), move |batch| {
+            Ok(leaf::apply_many(batch, &events, now))
+        })
+        .await
+    }
+
+    async fn leaf_apply_all(
+        &self,
+        root: RootId,
+        event: Event,
+        now: UnixMillis,
+    ) -> Result<Vec<(LeafSlot, Applied)>, Error> {
+        self.stage(ONE, move |batch| leaf::apply_all(batch, root, event, now))
+            .await
+    }
+
+    async fn leaf_get(&self, id: LeafId) -> Result<Option<Leaf>, Error> {
+        let look = move |view: View<'_>| view.leaf_pick(id);
+        let mut page = self
+            .read(look, |tx, picked| page::complete(tx, picked, true))
+            .await?;
+        Ok(page.rows.pop())
+    }
+
+    async fn leaf_page(
+        &self,
+        query: &LeafQuery,
+        page: PageRequest,
+        with_answers: bool,
+    ) -> Result<Page<Leaf>, Error> {
+        let query = query.clone();
+        let look = move |view: View<'_>| view.leaf_page(&query, page);
+        self.read(look, move |tx, picked| {
+            page::complete(tx, picked, with_answers)
+        })
+        .await
+    }
+
+    async fn leaf_unfinished(&self, root: RootId) -> Result<Vec<LeafSlot>, Error> {
+        self.view(move |view| Ok(view.leaf_unfinished(root))).await
+    }
+
+    async fn leaf_unfinished_of_host(&self, host: HostNo) -> Result<Vec<LeafSlot>, Error> {
+        self.view(move |view| Ok(view.leaf_unfinished_of_host(host)))
+            .await
+    }
+
+    async fn host_add(&self, host: NewHost) -> Result<HostNo, Error> {
+        self.write(ONE, move |batch| host::add(batch, &host)).await
+    }
+
+    async fn host_get(&self, uuid: &HostUuid) -> Result<Option<Host>, Error> {
+        let uuid = uuid.clone();
+        self.query(move |tx| host::get(tx, uuid.as_str())).await
+    }
+
+    async fn host_get_many(&self, numbers: &[HostNo]) -> Result<Vec<Host>, Error> {
+        let numbers = numbers.to_vec();
+        self.query(move |tx| host::get_many(tx, &numbers)).await
+    }
+
+    async fn host_numbers(&self) -> Result<Vec<HostNo>, Error> {
+        self.view(|view| Ok(view.active.hosts().to_vec())).await
+    }
+
+    async fn host_page(&self, filter: &HostFilter, page: PageRequest) -> Result<Page<Host>, Error> {
+        let filter = filter.clone();
+        self.view(move |view| view.host_page(&filter, page)).await
+    }
+
+    async fn host_seen(
+        &self,
+        host: HostNo,
+        agent_version: String,
+        facts: Option<String>,
+        now: UnixMillis,
+    ) -> Result<(), Error> {
+        self.change(move |tx| host::seen(tx, host, &agent_version, facts.as_deref(), now))
+            .await
+    }
+
+    async fn host_remove(&self, uuid: &HostUuid, now: UnixMillis) -> Result<bool, Error> {
+        let uuid = uuid.clone();
+        self.write(ONE, move |batch| host::remove(batch, &uuid, now))
+            .await
+    }
+
+    async fn install_code_add(&self, code: InstallCode) -> Result<(), Error> {
+        self.change(move |tx| install_code::add(tx, &code)).await
+    }
+
+    async fn install_code_get(&self, code: &str) -> Result<Option<InstallCode>, Error> {
+        let code = code.to_owned();
+        self.query(move |tx| install_code::get(tx, &code)).await
+    }
+
+    async fn install_code_list(&self) -> Result<Vec<InstallCode>, Error> {
+        self.query(install_code::list).await
+    }
+
+    async fn install_code_delete(&self, code: &str) -> Result<bool, Error> {
+        let code = code.to_owned();
+        self.change(move |tx| install_code::delete(tx, &code)).await
+    }
+
+    async fn user_add(&self, name: &str, now: UnixMillis) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.change(move |tx| access::user_add(tx, &name, now))
+            .await
+    }
+
+    async fn user_list(&self) -> Result<Vec<User>, Error> {
+        self.query(access::user_list).await
+    }
+
+    async fn user_get(&self, name: &str) -> Result<Option<User>, Error> {
+        let name = name.to_owned();
+        self.query(move |tx| access::user_get(tx, &name)).await
+    }
+
+    async fn user_delete(&self, name: &str) -> Result<bool, Error> {
+        let name = name.to_owned();
+        self.change(move |tx| access::user_delete(tx, &name)).await
+    }
+
+    async fn key_add(&self, key: AccessKey) -> Result<(), Error> {
+        self.change(move |tx| access::key_add(tx, &key)).await
+    }
+
+    async fn key_get(&self, id: &str) -> Result<Option<AccessKey>, Error> {
+        let id = id.to_owned();
+        self.query(move |tx| access::key_get(tx, &id)).await
+    }
+
+    async fn key_set_active(&self, id: &str, active: bool) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.change(move |tx| access::key_set_active(tx, &id, active))
+            .await
+    }
+
+    async fn key_delete(&self, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.change(move |tx| access::key_delete(tx, &id)).await
+    }
+
+    async fn policy_put(&self, user: &str, policy: Policy) -> Result<(), Error> {
+        let user = user.to_owned();
+        self.change(move |tx| access::policy_put(tx, &user, &policy))
+            .await
+    }
+
+    async fn policy_delete(&self, user: &str, name: &str) -> Result<bool, Error> {
+        let (user, name) = (user.to_owned(), name.to_owned());
+        self.change(move |tx| access::policy_delete(tx, &user, &name))
+            .await
+    }
+
+    async fn token_add(&self, token: Token, now: UnixMillis) -> Result<(), Error> {
+        self.change(move |tx| access::token_add(tx, &token, now))
+            .await
+    }
+
+    async fn token_get(&self, id: &str) -> Result<Option<Token>, Error> {
+        let id = id.to_owned();
+        self.query(move |tx| access::token_get(tx, &id)).await
+    }
+
+    async fn setting_get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let name = name.to_owned();
+        self.query(move |tx| setting::get(tx, &name)).await
+    }
+
+    async fn setting_put_new(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let name = name.to_owned();
+        self.change(move |tx| setting::put_new(tx, &name, &value))
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.change(setting::beat).await
+    }
+
+    async fn verify(&self) -> Result<Vec<String>, Error> {
+        let mut lines = self.query(verify::file).await?;
+        for no in self
+            .view(|view| Ok(view.active.folds().map(|it| it.no).collect::<Vec<_>>()))
+            .await?
+        {
+            let check = move |batch: &mut Batch<'_>| verify::memory(batch, no);
+            lines.extend(self.stage(ONE, check).await?);
+        }
+        Ok(lines)
+    }
+
+    async fn close(&self) {
+        self.shared.readers.close();
+        let (closer, done) = oneshot::channel();
+        if self.messages.send(Message::Close(closer)).await.is_ok() {
+            // An error means that the writer has ended already.
+            drop(done.await);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What happens to leaves.
+//!
+//! Owns how events come to the roots of a commit. Late news about a leaf of a finished root is
+//! answered from what is stored.
+
+use model::{Event, LeafId, RootId, UnixMillis};
+
+use super::batch::Batch;
+use super::segment;
+use super::task::{self, View};
+use super::writer::Weight;
+use crate::{Applied, Error, HostNo, LeafEvent, LeafSlot};
+
+/// What these events add to a commit.
+pub(super) fn weight(events: &[LeafEvent]) -> Weight {
+    Weight {
+        events: events.len(),
+        bytes: events
+            .iter()
+            .map(|it| it.answer.as_ref().map_or(0, Vec::len))
+            .sum(),
+    }
+}
+
+/// See [`crate::Store::leaf_apply_many`].
+pub(super) fn apply_many(
+    batch: &mut Batch<'_>,
+    events: &[LeafEvent],
+    now: UnixMillis,
+) -> Vec<Result<Applied, Error>> {
+    events.iter().map(|it| apply(batch, it, now)).collect()
+}
+
+fn apply(batch: &mut Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Applied, Error> {
+    let LeafId { root, number } = event.leaf;
+    match batch.stage(root) {
+        Some((stage, blocks)) => {
+            stage.apply(blocks, number, event.event, event.answer.as_deref(), now)
+        }
+        None => apply_late(batch, event, now),
+    }
+}
+
+fn apply_late(batch: &Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Applied, Error> {
+    let LeafId { root, number } = event.leaf;
+    let row = task::find(batch.tx, root)?.ok_or(Error::NotFound)?;
+    if !(1..=row.root.totals.total()).contains(&number) {
+        return Err(Error::NotFound);
+    }
+    let slots = segment::read_states(batch.tx, row.no, number, number)?;
+    let slot = slots.first().ok_or(Error::NotFound)?;
+    let before = slot.state(row.root.created_at);
+    let (after, effect) = before.next(event.event, now);
+    Ok(Applied {
+        before,
+        after,
+        effect,
+        root_ended: false,
+    })
+}
+
+/// See [`crate::Store::leaf_apply_all`].
+pub(super) fn apply_all(
+    batch: &mut Batch<'_>,
+    root: RootId,
+    event: Event,
+    now: UnixMillis,
+) -> Result<Vec<(LeafSlot, Applied)>, Error> {
+    if let Some((stage, blocks)) = batch.stage(root) {
+        return Ok(stage.apply_all(blocks, event, now));
+    }
+    match task::find(batch.tx, root)? {
+        Some(_) => Ok(Vec::new()),
+        None => Err(Error::NotFound),
+    }
+}
+
+impl View<'_> {
+    /// See [`crate::Store::leaf_unfinished`].
+    pub(super) fn leaf_unfinished(self, root: RootId) -> Vec<LeafSlot> {
+        let fold = self.active.find(root);
+        fold.map_or_else(Vec::new, |it| it.unfinished().collect())
+    }
+
+    /// See [`crate::Store::leaf_unfinished_of_host`].
+    pub(super) fn leaf_unfinished_of_host(self, host: HostNo) -> Vec<LeafSlot> {
+        let leaves = self
+            .active
+            .folds()
+            .filter_map(|fold| fold.leaf(fold.number_of(host)?));
+        leaves.filter(|it| !it.state.status.is_final()).collect()
+    }
+}

@@ -1,0 +1,106 @@
+-- Roots. `no` counts up with the order of creation, and so do `created_ms`, the ranks (roots before
+-- this one) and the cums (leaves of the roots before this one), of the same type or of the same type
+-- and source. They never change, so a count over any span is a difference of two rows.
+CREATE TABLE root (
+  no INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,
+  type INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  name TEXT NOT NULL,
+  operator TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  deadline_ms INTEGER NOT NULL,
+  cancelled_ms INTEGER,
+  ended_ms INTEGER,
+  total INTEGER NOT NULL,
+  success INTEGER NOT NULL DEFAULT 0,
+  fail INTEGER NOT NULL DEFAULT 0,
+  timeout INTEGER NOT NULL DEFAULT 0,
+  rank_type INTEGER NOT NULL,
+  cum_type INTEGER NOT NULL,
+  rank_source INTEGER NOT NULL,
+  cum_source INTEGER NOT NULL,
+  request_key TEXT NOT NULL UNIQUE,
+  work TEXT NOT NULL
+) STRICT;
+CREATE INDEX root_type_created ON root(type, created_ms);
+CREATE UNIQUE INDEX root_type_rank ON root(type, rank_type);
+CREATE INDEX root_type_cum ON root(type, cum_type);
+CREATE INDEX root_source_created ON root(type, source, created_ms);
+CREATE UNIQUE INDEX root_source_rank ON root(type, source, rank_source);
+CREATE INDEX root_source_cum ON root(type, source, cum_source);
+CREATE INDEX root_unfinished ON root(no) WHERE ended_ms IS NULL;
+
+-- Hosts of a root: 256 numbers of 8 bytes. `segment` is root.no << 12 | (leaf number - 1) >> 8.
+CREATE TABLE host_segment (segment INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+-- States of a finished root: 256 slots of 12 bytes. Numbered likewise.
+CREATE TABLE state_segment (segment INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+-- Counts of a finished root. `block` is root.no << 10 | (leaf number - 1) >> 10.
+CREATE TABLE count_block (
+  block INTEGER PRIMARY KEY,
+  success INTEGER NOT NULL,
+  fail INTEGER NOT NULL,
+  timeout INTEGER NOT NULL
+) STRICT;
+
+-- What happened, in order. The truth that states and counts derive from.
+CREATE TABLE journal (block INTEGER PRIMARY KEY, root_no INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE INDEX journal_root ON journal(root_no);
+
+CREATE TABLE host (
+  no INTEGER PRIMARY KEY,
+  uuid TEXT NOT NULL UNIQUE,
+  public_key BLOB NOT NULL,
+  name TEXT NOT NULL,
+  group_name TEXT NOT NULL,
+  agent_version TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  seen_ms INTEGER NOT NULL,
+  removed_ms INTEGER,
+  facts TEXT NOT NULL
+) STRICT;
+CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
+
+CREATE TABLE install_code (
+  code TEXT PRIMARY KEY,
+  expires_ms INTEGER NOT NULL,
+  group_id INTEGER NOT NULL,
+  group_name TEXT NOT NULL,
+  os TEXT NOT NULL,
+  vendor TEXT NOT NULL,
+  only_image INTEGER NOT NULL,
+  proxy_cluster TEXT NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE user (name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE access_key (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL REFERENCES user(name) ON DELETE CASCADE,
+  sealed_secret BLOB NOT NULL,
+  active INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX access_key_user ON access_key(user, created_ms);
+CREATE TABLE policy (
+  user TEXT NOT NULL REFERENCES user(name) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  document TEXT NOT NULL,
+  PRIMARY KEY (user, name)
+) STRICT;
+-- No reference to user: the root account's tokens have none.
+CREATE TABLE token (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  sealed_secret BLOB NOT NULL,
+  token_hash BLOB NOT NULL,
+  policy TEXT NOT NULL,
+  expires_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX token_user ON token(user);
+CREATE INDEX token_expires ON token(expires_ms);
+
+CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+-- One row that is rewritten to see whether writing works.
+CREATE TABLE pulse (beats INTEGER NOT NULL) STRICT;
+INSERT INTO pulse VALUES (0);

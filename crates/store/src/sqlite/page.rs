@@ -1,0 +1,339 @@
+//! Pages of leaves.
+//!
+//! Owns the walk from root to block of counts to leaf. Without a status filter a page is a range of
+//! ranks; with one, whole roots and whole blocks are passed over by their counts, and only blocks
+//! that the page touches are looked at. Answers are fetched last, one journal block at a time.
+
+use std::borrow::Cow;
+
+use model::{RootId, Status, Totals, UnixMillis, limits};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::segment;
+use super::task::{self, Lane, View};
+use crate::fold::{Fold, Slot};
+use crate::journal::Block;
+use crate::{Error, HostNo, Leaf, LeafQuery, Page, PageRequest, RootQuery};
+
+/// A set of statuses.
+#[derive(Clone, Copy)]
+struct Statuses(u8);
+
+impl Statuses {
+    const ALL: Self = Self(0b11_1111);
+
+    /// None given: all.
+    fn new(statuses: &[Status]) -> Self {
+        let bits = statuses.iter().fold(0, |bits, it| bits | 1 << it.number());
+        if bits == 0 { Self::ALL } else { Self(bits) }
+    }
+
+    fn is_all(self) -> bool {
+        self.0 == Self::ALL.0
+    }
+
+    fn has(self, status: Status) -> bool {
+        self.0 & (1 << status.number()) != 0
+    }
+
+    fn has_final(self) -> bool {
+        Status::ALL
+            .into_iter()
+            .any(|it| it.is_final() && self.has(it))
+    }
+
+    fn count(self, totals: &Totals) -> u64 {
+        let wanted = Status::ALL.into_iter().filter(|it| self.has(*it));
+        wanted.map(|it| u64::from(totals.of(it))).sum()
+    }
+}
+
+/// The leaves of one root, wherever they are.
+enum Leaves<'a> {
+    Active(&'a Fold),
+    Ended {
+        tx: &'a Connection,
+        no: i64,
+        id: RootId,
+        created: UnixMillis,
+        totals: Totals,
+    },
+}
+
+/// A leaf that is on the page.
+#[derive(Clone, Copy, Debug)]
+struct Pick {
+    root: RootId,
+    created: UnixMillis,
+    number: u32,
+    host: HostNo,
+    slot: Slot,
+}
+
+/// Collects a page: passes over `skip` leaves, then keeps up to `room`.
+struct Collector {
+    statuses: Statuses,
+    skip: u64,
+    room: usize,
+    picks: Vec<Pick>,
+}
+
+impl Leaves<'_> {
+    fn id(&self) -> (RootId, UnixMillis) {
+        match self {
+            Self::Active(fold) => (fold.root.id, fold.root.created_at),
+            Self::Ended { id, created, .. } => (*id, *created),
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        match self {
+            Self::Active(fold) => fold.root.totals,
+            Self::Ended { totals, .. } => *totals,
+        }
+    }
+
+    fn counts(&self) -> Result<Cow<'_, [Totals]>, Error> {
+        Ok(match self {
+            Self::Active(fold) => fold.counts().into(),
+            Self::Ended { tx, no, totals, .. } => {
+                segment::read_counts(tx, *no, totals.total())?.into()
+            }
+        })
+    }
+
+    /// Leaves `first` to `last`, both of this root.
+    fn slice(&self, first: u32, last: u32) -> Result<Vec<Pick>, Error> {
+        let (root, created) = self.id();
+        let (hosts, slots): (Vec<_>, Vec<_>) = match self {
+            Self::Active(fold) => (
+                (first..=last).filter_map(|it| fold.host(it)).collect(),
+                (first..=last).filter_map(|it| fold.slot(it)).collect(),
+            ),
+            Self::Ended { tx, no, .. } => (
+                segment::read_hosts(tx, *no, first, last)?,
+                segment::read_states(tx, *no, first, last)?,
+            ),
+        };
+        let leaves = (first..=last).zip(hosts).zip(slots);
+        Ok(leaves
+            .map(|((number, host), slot)| Pick {
+                root,
+                created,
+                number,
+                host,
+                slot,
+            })
+            .collect())
+    }
+}
+
+impl Collector {
+    fn is_done(&self) -> bool {
+        self.picks.len() >= self.room
+    }
+
+    /// Takes what the page has of these leaves.
+    fn take(&mut self, leaves: &Leaves<'_>) -> Result<(), Error> {
+        if self.is_done() {
+            return Ok(());
+        }
+        let matching = self.statuses.count(&leaves.totals());
+        if self.skip >= matching {
+            self.skip -= matching;
+            return Ok(());
+        }
+        if self.statuses.is_all() {
+            let skip = u32::try_from(self.skip).unwrap_or(u32::MAX);
+            self.skip = 0;
+            let room = u32::try_from(self.room - self.picks.len()).unwrap_or(u32::MAX);
+            let last = skip.saturating_add(room).min(leaves.totals().total());
+            self.picks.extend(leaves.slice(skip + 1, last)?);
+            return Ok(());
+        }
+        let total = leaves.totals().total();
+        let firsts = (1..=total).step_by(usize::try_from(limits::COUNT_BLOCK_LEAVES).unwrap_or(1));
+        for (first, counts) in firsts.zip(leaves.counts()?.iter()) {
+            let matching = self.statuses.count(counts);
+            if self.skip >= matching {
+                self.skip -= matching;
+                continue;
+            }
+            let last = (first + (limits::COUNT_BLOCK_LEAVES - 1)).min(total);
+            for pick in leaves.slice(first, last)? {
+                if self.is_done() {
+                    return Ok(());
+                }
+                if !self.statuses.has(pick.slot.status) {
+                    continue;
+                }
+                if self.skip > 0 {
+                    self.skip -= 1;
+                } else {
+                    self.picks.push(pick);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a page before their answers are fetched.
+#[derive(Debug)]
+pub(super) struct Picked {
+    picks: Vec<Pick>,
+    total: u64,
+}
+
+impl<'a> View<'a> {
+    fn leaves(self, id: RootId) -> Result<Option<Leaves<'a>>, Error> {
+        if let Some(fold) = self.active.find(id) {
+            return Ok(Some(Leaves::Active(fold)));
+        }
+        let row = task::find(self.tx, id)?.filter(|it| it.no <= self.active.no_max());
+        Ok(row.map(|it| self.ended(it.no, it.root.id, it.root.created_at, it.root.totals)))
+    }
+
+    fn ended(self, no: i64, id: RootId, created: UnixMillis, totals: Totals) -> Leaves<'a> {
+        match self.active.get(no) {
+            Some(fold) => Leaves::Active(fold),
+            None => Leaves::Ended {
+                tx: self.tx,
+                no,
+                id,
+                created,
+                totals,
+            },
+        }
+    }
+
+    /// One leaf.
+    pub(super) fn leaf_pick(self, id: model::LeafId) -> Result<Picked, Error> {
+        let mut picks = Vec::new();
+        if let Some(leaves) = self.leaves(id.root)?
+            && (1..=leaves.totals().total()).contains(&id.number)
+        {
+            picks = leaves.slice(id.number, id.number)?;
+        }
+        Ok(Picked { picks, total: 1 })
+    }
+
+    /// Which leaves are on a page; see [`crate::Store::leaf_page`].
+    pub(super) fn leaf_page(self, query: &LeafQuery, page: PageRequest) -> Result<Picked, Error> {
+        let (LeafQuery::Root { statuses, .. } | LeafQuery::Roots { statuses, .. }) = query;
+        let mut collector = Collector {
+            statuses: Statuses::new(statuses),
+            skip: page.offset(),
+            room: usize::try_from(page.size).unwrap_or(usize::MAX),
+            picks: Vec::new(),
+        };
+        let total = match query {
+            LeafQuery::Root { root, .. } => match self.leaves(*root)? {
+                Some(leaves) => {
+                    collector.take(&leaves)?;
+                    collector.statuses.count(&leaves.totals())
+                }
+                None => 0,
+            },
+            LeafQuery::Roots { roots, .. } if collector.statuses.is_all() => {
+                self.by_rank(roots, &mut collector)?
+            }
+            LeafQuery::Roots { roots, .. } => self.by_counts(roots, &mut collector)?,
+        };
+        Ok(Picked {
+            picks: collector.picks,
+            total,
+        })
+    }
+
+    /// All leaves of the roots: seeks the root in which the page begins.
+    fn by_rank(self, query: &RootQuery, collector: &mut Collector) -> Result<u64, Error> {
+        let lane = Lane::new(query);
+        let Some((first, last)) = lane.edges(self)? else {
+            return Ok(0);
+        };
+        let end = last.cum + last.total;
+        let total = u64::try_from(end - first.cum).unwrap_or(0);
+        let mut position = i64::try_from(collector.skip).unwrap_or(i64::MAX);
+        while position < end - first.cum && !collector.is_done() {
+            let rank = end - position - 1;
+            let Some((row, cum)) = lane.root_at(self, rank)? else {
+                break;
+            };
+            let oldest = end - cum;
+            let newest = oldest - i64::from(row.root.totals.total());
+            collector.skip = u64::try_from(position - newest).unwrap_or(0);
+            let (id, created) = (row.root.id, row.root.created_at);
+            collector.take(&self.ended(row.no, id, created, row.root.totals))?;
+            position = oldest;
+        }
+        Ok(total)
+    }
+
+    /// The leaves of some statuses: walks the roots by their counts.
+    fn by_counts(self, query: &RootQuery, collector: &mut Collector) -> Result<u64, Error> {
+        let mut total = 0;
+        let needs_ended = collector.statuses.has_final();
+        let mut take = |leaves: &Leaves<'_>| {
+            total += collector.statuses.count(&leaves.totals());
+            collector.take(leaves)
+        };
+        if needs_ended {
+            Lane::new(query).walk(self, |no, id, created, totals| {
+                take(&self.ended(no, id, created, totals))
+            })?;
+        } else {
+            let folds = self.active.folds().rev();
+            for fold in folds.filter(|it| task::matches(query, &it.root)) {
+                take(&Leaves::Active(fold))?;
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// Completes rows that were picked; reads the journal if answers are wanted.
+pub(super) fn complete(
+    tx: &Connection,
+    picked: Picked,
+    with_answers: bool,
+) -> Result<Page<Leaf>, Error> {
+    let mut rows: Vec<Leaf> = picked
+        .picks
+        .iter()
+        .map(|pick| Leaf {
+            id: pick.root.leaf(pick.number),
+            host: pick.host,
+            state: pick.slot.state(pick.created),
+            answer: None,
+        })
+        .collect();
+    if with_answers {
+        let placed = rows.iter_mut().zip(&picked.picks);
+        let mut wanted: Vec<_> = placed
+            .filter_map(|(row, pick)| Some((pick.slot.place()?, row)))
+            .collect();
+        wanted.sort_by_key(|(place, _)| place.block);
+        let mut open: Option<(u32, Block)> = None;
+        for (place, row) in wanted {
+            let block = match open.take().filter(|(number, _)| *number == place.block) {
+                Some((_, block)) => block,
+                None => read_block(tx, place.block)?,
+            };
+            row.answer = Some(block.answer(place.index, row.id.number)?);
+            open = Some((place.block, block));
+        }
+    }
+    Ok(Page {
+        rows,
+        total: picked.total,
+    })
+}
+
+fn read_block(tx: &Connection, number: u32) -> Result<Block, Error> {
+    let data: Option<Vec<u8>> = tx
+        .prepare_cached("SELECT data FROM journal WHERE block = ?")?
+        .query_row([number], |row| row.get(0))
+        .optional()?;
+    Block::open(&data.ok_or_else(|| Error::Corrupt(format!("journal block {number} is gone")))?)
+}

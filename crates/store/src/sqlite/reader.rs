@@ -1,0 +1,60 @@
+//! Connections that only read: a few, opened when needed and kept.
+//!
+//! Owns the pool. Used by everything that reads the file, on tokio's threads for blocking work.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::schema;
+use crate::Error;
+
+/// Reads that run at the same time.
+const READERS: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    /// A permit for each read that may run; closed with the store.
+    pub(super) permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// A pool for the file at `path`.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+
+    /// Lends a connection. The caller holds a permit.
+    pub(super) fn lend<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle().pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.path)?,
+        };
+        let result = work(&connection);
+        idle().push(connection);
+        result
+    }
+
+    /// Refuses all further reads and closes the idle connections.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}

@@ -1,0 +1,99 @@
+//! Opening the file: connections, their pragmas, and the migrations.
+//!
+//! Owns the schema's version. Migrations are numbered from 1, only go forward, and are never edited
+//! once released. Called when a store opens.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Options;
+use crate::Error;
+
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const BUSY: Duration = Duration::from_secs(5);
+const STATEMENTS: usize = 128;
+
+/// Takes the directory for this store alone, until the returned file is dropped.
+pub(super) fn lock(dir: &Path) -> Result<File, Error> {
+    std::fs::create_dir_all(dir).map_err(unavailable)?;
+    let file = private(&dir.join("sickbay.lock")).map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Unavailable(
+            format!("`{}` is in use by another process", dir.display()).into(),
+        )),
+        Err(TryLockError::Error(error)) => Err(unavailable(error)),
+    }
+}
+
+/// Opens or creates a file that only its owner may read: secrets are in it, if sealed ones.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The one connection that writes.
+pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Error> {
+    private(path).map_err(unavailable)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrate(&connection)?;
+    if let Some(pages) = options.pages_max {
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(connection)
+}
+
+/// One of the connections that only read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<(), Error> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+fn migrate(connection: &Connection) -> Result<(), Error> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    if done > MIGRATIONS.len() {
+        return Err(Error::Unavailable(
+            format!(
+                "the data is of version {version} and this program reads up to {}: \
+                 it was written by a newer one",
+                MIGRATIONS.len()
+            )
+            .into(),
+        ));
+    }
+    for (number, sql) in (1..).zip(MIGRATIONS).skip(done) {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
+        ))?;
+        tracing::info!(store.version = number, "the data was brought up to date");
+    }
+    Ok(())
+}
+
+fn unavailable(error: std::io::Error) -> Error {
+    Error::Unavailable(Box::new(error))
+}
