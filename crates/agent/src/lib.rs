@@ -1,1 +1,17 @@
-//! stub
+//! The host's side of Sickbay: the daemon `sickbay-agent` and the stand-alone checker.
+//!
+//! Runs as root on every host, so it has few dependencies, no SQL and no HTTP server. It never does
+//! what no valid signed order or person on the host asked for.
+
+pub mod check;
+pub mod checker;
+pub mod cli;
+pub mod config;
+pub mod connect;
+pub mod identity;
+pub mod inventory;
+pub mod journal;
+pub mod policy;
+pub mod runner;
+pub mod session;
+pub mod work;

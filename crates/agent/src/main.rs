@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The program `sickbay-agent`.
+
+fn main() -> std::process::ExitCode {
+    agent::cli::main()
+}

@@ -1,0 +1,195 @@
+//! Ownership and permissions of the agent's files, and whether it can write its data.
+
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use model::Cause;
+use protocol::answer::Finding;
+
+use super::probe::{Verdict, finding};
+use super::{Context, procfs};
+
+/// Owner, mode and a trial file in the data directory; modes of private files.
+pub(super) fn probe(context: &Context) -> Verdict {
+    let subject = &context.subject;
+    let dir = &subject.data_dir;
+    let about = match std::fs::metadata(dir) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Verdict::skipped(format!("there is no data directory {}", dir.display()));
+        }
+        Err(error) => return Verdict::skipped(format!("{}: {error}", dir.display())),
+    };
+    let agent_uid = procfs::agents(subject)
+        .first()
+        .and_then(|pid| procfs::effective_uid(*pid));
+    let mut findings = judge_dir(dir, &Owned::of(&about), agent_uid);
+    for path in &subject.private_files {
+        if let Ok(about) = std::fs::metadata(path) {
+            findings.extend(judge_private(path, about.mode()));
+        }
+    }
+    let mut notes = vec![format!("{} {}", dir.display(), Owned::of(&about))];
+    // Root may write anywhere: a trial as another user than the agent's says nothing.
+    if agent_uid == Some(rustix::process::geteuid().as_raw()) {
+        match try_write(dir) {
+            Ok(()) => notes.push("a trial file was written".to_owned()),
+            Err(error) => findings.extend(judge_write(dir, &error)),
+        }
+    } else {
+        notes.push("writing was not tried: this is not the agent's user".to_owned());
+    }
+    Verdict::of(notes.join("; "), findings)
+}
+
+#[derive(Clone, Copy)]
+struct Owned {
+    is_dir: bool,
+    uid: u32,
+    mode: u32,
+}
+
+impl Owned {
+    fn of(about: &Metadata) -> Self {
+        Self {
+            is_dir: about.is_dir(),
+            uid: about.uid(),
+            mode: about.mode() & 0o7777,
+        }
+    }
+}
+
+impl std::fmt::Display for Owned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "has mode {:04o} and belongs to user {}",
+            self.mode, self.uid
+        )
+    }
+}
+
+fn wrong(path: &Path, summary: String, evidence: String) -> Finding {
+    let shown = path.display().to_string();
+    finding(
+        Cause::PathNotAccessible,
+        summary,
+        vec![evidence],
+        &[("PATH", &shown)],
+    )
+}
+
+fn judge_dir(dir: &Path, owned: &Owned, agent_uid: Option<u32>) -> Vec<Finding> {
+    let shown = dir.display();
+    let mut findings = Vec::new();
+    if !owned.is_dir {
+        let summary = format!("The data directory {shown} is not a directory.");
+        findings.push(wrong(dir, summary, format!("{shown} {owned}")));
+    } else if owned.mode & 0o002 != 0 {
+        let summary = format!("Every user may write into the data directory {shown}.");
+        findings.push(wrong(
+            dir,
+            summary,
+            format!("{shown} {owned}; chmod 0700 {shown}"),
+        ));
+    }
+    if let Some(uid) = agent_uid.filter(|it| *it != owned.uid && *it != 0) {
+        let summary =
+            format!("The data directory {shown} belongs to another user than the agent's.");
+        let evidence =
+            format!("{shown} {owned}, the agent runs as user {uid}; chown -R {uid} {shown}");
+        findings.push(wrong(dir, summary, evidence));
+    }
+    findings
+}
+
+fn judge_private(path: &Path, mode: u32) -> Option<Finding> {
+    (mode & 0o007 != 0).then(|| {
+        let shown = path.display();
+        let summary = format!("Every user may read or write the agent's private file {shown}.");
+        let evidence = format!("{shown} has mode {:04o}; chmod 0600 {shown}", mode & 0o7777);
+        wrong(path, summary, evidence)
+    })
+}
+
+/// Writes and removes a small file.
+fn try_write(dir: &Path) -> io::Result<()> {
+    let path = dir.join(format!(".check-{}", std::process::id()));
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0))
+        .open(&path);
+    let written = opened.and_then(|mut file| io::Write::write_all(&mut file, b"trial\n"));
+    match std::fs::remove_file(&path) {
+        Err(error) if written.is_ok() => Err(error),
+        _ => written,
+    }
+}
+
+fn judge_write(dir: &Path, error: &io::Error) -> Option<Finding> {
+    let cause = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::DiskFull,
+        ErrorKind::ReadOnlyFilesystem => Cause::MountReadOnly,
+        ErrorKind::PermissionDenied => Cause::PathNotAccessible,
+        _ => return None,
+    };
+    let shown = dir.display().to_string();
+    let evidence = vec![format!("writing a trial file into {shown}: {error}")];
+    Some(finding(
+        cause,
+        cause.sentence(),
+        evidence,
+        &[("PATH", &shown)],
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_directory_of_the_agents_user_is_well() {
+        let dir = Path::new("/var/lib/sickbay-agent");
+        let count = |uid, mode, agent| {
+            judge_dir(
+                dir,
+                &Owned {
+                    is_dir: true,
+                    uid,
+                    mode,
+                },
+                agent,
+            )
+            .len()
+        };
+        assert_eq!(count(0, 0o700, Some(0)), 0);
+        assert_eq!(count(998, 0o750, Some(998)), 0);
+        assert_eq!(count(998, 0o700, Some(0)), 0, "root may use it");
+        assert_eq!(count(0, 0o755, None), 0);
+        assert_eq!(count(0, 0o777, Some(0)), 1);
+        assert_eq!(count(0, 0o700, Some(998)), 1);
+        assert!(judge_private(dir, 0o100_600).is_none());
+        assert!(judge_private(dir, 0o100_644).is_some());
+    }
+
+    #[test]
+    fn a_failed_trial_names_its_cause() {
+        let cause = |kind| judge_write(Path::new("/d"), &io::Error::from(kind)).map(|it| it.cause);
+        assert_eq!(cause(ErrorKind::StorageFull), Some(2401));
+        assert_eq!(cause(ErrorKind::ReadOnlyFilesystem), Some(2404));
+        assert_eq!(cause(ErrorKind::PermissionDenied), Some(2405));
+        assert_eq!(cause(ErrorKind::Interrupted), None);
+    }
+
+    #[test]
+    fn a_trial_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        try_write(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,223 @@
+//! Is the agent installed, configured and enrolled?
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use model::Cause;
+use protocol::answer::Finding;
+
+use super::probe::{Verdict, finding};
+use super::{Context, Subject, procfs, redact};
+use crate::policy::{self, Policy};
+
+/// Directories of systemd units, most important first (systemd.unit(5)).
+const UNIT_DIRS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// The agent's program, in its usual places and in `PATH`. This program does not count unless it
+/// lies there: the checker may have been downloaded anywhere.
+pub(super) fn program(subject: &Subject) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path)
+        .filter(|it| it.is_absolute())
+        .flat_map(|dir| subject.processes.iter().map(move |name| dir.join(name)));
+    subject
+        .programs
+        .iter()
+        .cloned()
+        .chain(in_path)
+        .find(|it| it.is_file())
+}
+
+fn unit_file(subject: &Subject) -> Option<PathBuf> {
+    UNIT_DIRS
+        .iter()
+        .map(|dir| Path::new(dir).join(&subject.unit))
+        .find(|it| it.exists())
+}
+
+/// Whether the agent is on this host in any form.
+pub(super) fn is_installed(subject: &Subject) -> bool {
+    program(subject).is_some() || unit_file(subject).is_some()
+}
+
+/// Program or unit present; configuration readable; identity present.
+pub(super) fn probe(context: &Context) -> Verdict {
+    let subject = &context.subject;
+    let running = procfs::agents(subject);
+    let program = program(subject);
+    if running.is_empty() && !is_installed(subject) {
+        return absent(subject);
+    }
+    let mut findings = Vec::new();
+    let mut notes = vec![match (&program, running.first()) {
+        (Some(path), _) => format!("program {}", path.display()),
+        (None, Some(pid)) => match std::fs::read_link(format!("/proc/{pid}/exe")) {
+            Ok(exe) => format!("runs from {}", exe.display()),
+            Err(_) => format!("runs as process {pid}"),
+        },
+        (None, None) => "only its unit file is there".to_owned(),
+    }];
+    for path in &subject.config_files {
+        match judge_config(path, Policy::load(path), !running.is_empty()) {
+            Ok(note) => notes.push(note),
+            Err(found) => findings.push(found),
+        }
+    }
+    if let Some(identity) = &subject.identity {
+        match judge_identity(identity, identity.try_exists(), !running.is_empty()) {
+            Ok(note) => notes.push(note),
+            Err(found) => findings.push(found),
+        }
+    }
+    Verdict::of(notes.join("; "), findings)
+}
+
+fn absent(subject: &Subject) -> Verdict {
+    if !subject.expected_installed {
+        return Verdict::clear("not installed, and need not be");
+    }
+    let names = subject.processes.join(", ");
+    let mut evidence = vec![
+        format!("no program {names} in its usual places nor in PATH"),
+        format!("no unit file {} and no such process", subject.unit),
+    ];
+    if subject.data_dir.is_dir() {
+        evidence.push(format!(
+            "its data directory {} is left over",
+            subject.data_dir.display()
+        ));
+    }
+    let found = finding(
+        Cause::AgentNotInstalled,
+        Cause::AgentNotInstalled.sentence(),
+        evidence,
+        &[],
+    );
+    Verdict::of("not installed", vec![found])
+}
+
+fn judge_config(
+    path: &Path,
+    loaded: Result<Policy, policy::Error>,
+    running: bool,
+) -> Result<String, Finding> {
+    let shown = path.display();
+    match loaded {
+        Ok(_) => Ok(format!("configuration {shown} is valid, or absent")),
+        // The agent's user may be allowed what we are not.
+        Err(policy::Error::Unreadable(_, error)) if error.kind() == ErrorKind::PermissionDenied => {
+            Ok(format!("{shown} may not be read by this user"))
+        }
+        // Of its owner the agent is the judge, and it has started with it.
+        Err(policy::Error::Unsafe { what, .. }) if running => Ok(format!("{shown}: {what}")),
+        Err(error) => {
+            let (why, _) = redact::redact(&super::chain(&error));
+            let summary = format!("The configuration {shown} cannot be used.");
+            Err(finding(
+                Cause::ConfigurationInvalid,
+                summary,
+                vec![why],
+                &[],
+            ))
+        }
+    }
+}
+
+fn judge_identity(
+    path: &Path,
+    exists: std::io::Result<bool>,
+    running: bool,
+) -> Result<String, Finding> {
+    let shown = path.display();
+    match exists {
+        Ok(true) => Ok("enrolled".to_owned()),
+        // It may keep its data elsewhere: a running agent is proof enough.
+        Ok(false) if running => Ok(format!("no identity at {shown}, but the agent runs")),
+        Ok(false) => Err(finding(
+            Cause::AgentNotEnrolled,
+            Cause::AgentNotEnrolled.sentence(),
+            vec![format!("there is no identity {shown}")],
+            &[],
+        )),
+        Err(error) => Ok(format!("{shown} cannot be seen: {error}")),
+    }
+}
+
+/// The program of systemd's `ExecStart={ path=… ; argv[]=… }` and what is wrong with it.
+pub(super) fn program_fault(exec_start: &str) -> Option<String> {
+    let path = exec_start.split_once("path=")?.1;
+    let path = Path::new(path.split(" ;").next()?.trim());
+    let about = match std::fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Some(format!("{} does not exist", path.display()));
+        }
+        Err(_) => return None,
+    };
+    let runs = about.is_file() && about.permissions().mode() & 0o111 != 0;
+    (!runs).then(|| format!("{} is not an executable file", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+
+    #[test]
+    fn a_faulty_configuration_is_named_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        let judge = |running| judge_config(&path, Policy::load(&path), running);
+        assert!(judge(false).is_ok(), "absent means defaults");
+        std::fs::write(&path, "\nb = = 2\n").unwrap();
+        let found = judge(true).unwrap_err();
+        assert_eq!(found.cause, Cause::ConfigurationInvalid.code());
+        assert!(found.evidence[0].contains("line 2"), "{:?}", found.evidence);
+        let denied = Error::from(ErrorKind::PermissionDenied);
+        let unreadable = policy::Error::Unreadable(path.clone(), denied);
+        assert!(judge_config(&path, Err(unreadable), false).is_ok());
+    }
+
+    #[test]
+    fn a_configuration_that_others_may_change_stops_the_agent() {
+        let open = || policy::Error::Unsafe {
+            path: "/p".into(),
+            what: "its mode is 0666".into(),
+        };
+        assert!(judge_config(Path::new("/p"), Err(open()), false).is_err());
+        assert!(judge_config(Path::new("/p"), Err(open()), true).is_ok());
+    }
+
+    #[test]
+    fn only_a_stopped_agent_without_identity_is_not_enrolled() {
+        let path = Path::new("/d/identity.json");
+        assert!(judge_identity(path, Ok(true), false).is_ok());
+        assert!(judge_identity(path, Ok(false), true).is_ok());
+        assert!(judge_identity(path, Err(Error::from(ErrorKind::PermissionDenied)), false).is_ok());
+        let found = judge_identity(path, Ok(false), false).unwrap_err();
+        assert_eq!(found.cause, Cause::AgentNotEnrolled.code());
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let exec =
+            |path| format!("{{ path={path} ; argv[]={path} run ; ignore_errors=no ; pid=0 }}");
+        let fault = program_fault(&exec("/nonexistent/sickbay-agent")).unwrap();
+        assert_eq!(fault, "/nonexistent/sickbay-agent does not exist");
+        assert!(
+            program_fault(&exec("/proc/self/status"))
+                .unwrap()
+                .contains("not an executable")
+        );
+        assert_eq!(program_fault(&exec("/bin/sh")), None);
+        assert_eq!(program_fault(""), None);
+    }
+}

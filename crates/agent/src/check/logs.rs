@@ -1,0 +1,279 @@
+//! What the agent's own log says: crashes, and errors again and again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::Cause;
+use protocol::answer::Finding;
+
+use super::probe::{Verdict, finding};
+use super::{Context, command, redact, tail};
+
+/// Lines that are looked at.
+const LINES_MAX: usize = 200;
+/// Part of a log file that is read, in bytes.
+const TAIL_BYTES: u64 = 256 << 10;
+/// Errors among those lines that are too many.
+const ERRORS_MANY: usize = 20;
+/// Crashes that are older tell of the past, in ms.
+const CRASH_AGE_MS_MAX: i64 = 24 * 3_600_000;
+/// Errors that are older may have been overcome since, in ms.
+const ERROR_AGE_MS_MAX: i64 = 3_600_000;
+/// Words that only a crash writes.
+const CRASH_MARKS: [&str; 10] = [
+    "panicked at",
+    "fatal runtime error",
+    "has overflowed its stack",
+    "memory allocation of",
+    "SIGSEGV",
+    "SIGABRT",
+    "segmentation fault",
+    "Segmentation fault",
+    "core dumped",
+    "double free or corruption",
+];
+
+/// The log files; where there are none, the journal of the unit.
+pub(super) async fn probe(context: Arc<Context>) -> Verdict {
+    let reading = Arc::clone(&context);
+    let files = tokio::task::spawn_blocking(move || read_files(&reading)).await;
+    let (mut logs, unread) = files.unwrap_or_default();
+    if logs.is_empty() && command::systemd_runs() {
+        let unit = context.subject.unit.as_str();
+        let lines = LINES_MAX.to_string();
+        let arguments = [
+            "-u",
+            unit,
+            "-n",
+            &lines,
+            "--no-pager",
+            "--utc",
+            "-o",
+            "short-iso",
+            "--since",
+            "-24h",
+        ];
+        if let Ok(text) = command::output("journalctl", &arguments, 3_000).await {
+            let about = Log {
+                name: format!("the journal of {unit}"),
+                command: format!("journalctl -u {unit} -n {LINES_MAX}"),
+                text,
+                changed_ms: Some(context.now_ms),
+            };
+            logs.extend((about.text.lines().count() > 1).then_some(about));
+        }
+    }
+    if logs.is_empty() {
+        let why = if unread.is_empty() {
+            "there is no log".to_owned()
+        } else {
+            unread.join("; ")
+        };
+        return Verdict::skipped(why);
+    }
+    let names: Vec<&str> = logs.iter().map(|it| it.name.as_str()).collect();
+    let note = format!("looked at {}", names.join(", "));
+    let findings = logs
+        .iter()
+        .flat_map(|it| judge(it, context.now_ms))
+        .collect();
+    Verdict::of(note, findings)
+}
+
+struct Log {
+    name: String,
+    /// The command with which a person reads it.
+    command: String,
+    text: String,
+    /// When it was last written, for lines without a time; in ms since the Unix epoch.
+    changed_ms: Option<i64>,
+}
+
+fn read_files(context: &Context) -> (Vec<Log>, Vec<String>) {
+    let mut logs = Vec::new();
+    let mut unread = Vec::new();
+    for path in context.subject.log_files.iter().filter(|it| it.exists()) {
+        match tail::read(path, TAIL_BYTES) {
+            Ok((text, _)) => logs.push(Log {
+                name: path.display().to_string(),
+                command: format!("tail -n {LINES_MAX} {}", path.display()),
+                text,
+                changed_ms: changed_ms(path),
+            }),
+            Err(error) => unread.push(format!("{}: {error}", path.display())),
+        }
+    }
+    (logs, unread)
+}
+
+fn changed_ms(path: &Path) -> Option<i64> {
+    let changed = std::fs::metadata(path).and_then(|it| it.modified()).ok()?;
+    let since_epoch = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_millis()).ok()
+}
+
+/// Those of the last lines that are not older. A line without a time is as old as the one before it.
+fn recent(log: &Log, now_ms: i64, age_ms_max: i64) -> Vec<&str> {
+    let all: Vec<&str> = log.text.lines().collect();
+    let first = all.len().saturating_sub(LINES_MAX);
+    let mut at = log.changed_ms;
+    let is_recent = |line: &&str| {
+        at = tail::stamp_ms(line).or(at);
+        at.is_some_and(|at| now_ms.saturating_sub(at) <= age_ms_max)
+    };
+    all.into_iter().skip(first).filter(is_recent).collect()
+}
+
+fn judge(log: &Log, now_ms: i64) -> Vec<Finding> {
+    let lines = recent(log, now_ms, CRASH_AGE_MS_MAX);
+    let shown = |line: &str| redact::redact(line).0;
+    let found = |cause: Cause, evidence| {
+        let summary = format!("{} ({})", cause.sentence().trim_end_matches('.'), log.name);
+        finding(
+            cause,
+            format!("{summary}."),
+            evidence,
+            &[("tail -n 200 LOG", &log.command)],
+        )
+    };
+    let is_crash = |line: &&&str| CRASH_MARKS.iter().any(|mark| line.contains(mark));
+    let crashes: Vec<&&str> = lines.iter().filter(is_crash).collect();
+    let mut findings = Vec::new();
+    if let Some(last) = crashes.last() {
+        let count = format!(
+            "such lines among the last {}: {}",
+            lines.len(),
+            crashes.len()
+        );
+        findings.push(found(Cause::LogShowsCrash, vec![shown(last), count]));
+    }
+    let lines = recent(log, now_ms, ERROR_AGE_MS_MAX);
+    let errors: Vec<&str> = lines.iter().copied().filter(|it| is_error(it)).collect();
+    if errors.len() >= ERRORS_MANY {
+        let mut evidence = vec![format!(
+            "{} errors in the last {} lines",
+            errors.len(),
+            lines.len()
+        )];
+        evidence.extend(
+            commonest(&errors).map(|(count, line)| format!("{count} times: {}", shown(line))),
+        );
+        findings.push(found(Cause::LogShowsErrors, evidence));
+    }
+    findings
+}
+
+/// Whether a line reports an error: by its level, not by a word in its text.
+fn is_error(line: &str) -> bool {
+    let by_word = line
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .take(24)
+        .any(|word| matches!(word, "ERROR" | "FATAL" | "CRITICAL"));
+    by_word
+        || [
+            "level=error",
+            "level=fatal",
+            "\"level\":\"error\"",
+            "\"level\":\"ERROR\"",
+            "[error]",
+            " E! ",
+        ]
+        .iter()
+        .any(|mark| line.contains(mark))
+}
+
+/// The commonest message, digits and times aside, with its last line.
+fn commonest<'a>(lines: &[&'a str]) -> Option<(usize, &'a str)> {
+    let mut counts: BTreeMap<String, (usize, &'a str)> = BTreeMap::new();
+    for line in lines {
+        let shape = line.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let entry = counts.entry(shape).or_insert((0, line));
+        *entry = (entry.0 + 1, line);
+    }
+    counts.into_values().max_by_key(|(count, _)| *count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-03-02T12:00:00Z";
+
+    fn causes(text: &str, fresh: bool) -> Vec<Finding> {
+        let now = protocol::stamp::parse(NOW).unwrap();
+        let log = Log {
+            name: "/var/log/sickbay/agent.log".into(),
+            command: "tail -n 200 /var/log/sickbay/agent.log".into(),
+            text: text.into(),
+            changed_ms: fresh.then_some(now),
+        };
+        judge(&log, now)
+    }
+
+    #[test]
+    fn a_crash_of_today_is_found_with_its_line() {
+        let text = "2026-03-02T11:59:00Z  INFO agent: connected\n\
+                    thread 'main' panicked at src/session.rs:42:9: token=abcdef\n";
+        let found = causes(text, true);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].cause, 2801);
+        assert_eq!(
+            found[0].evidence[0],
+            "thread 'main' panicked at src/session.rs:42:9: token=[redacted]"
+        );
+        assert_eq!(
+            found[0].evidence[2],
+            "see it: tail -n 200 /var/log/sickbay/agent.log"
+        );
+    }
+
+    #[test]
+    fn old_crashes_tell_of_the_past() {
+        let old = "2026-02-01T11:59:00Z  INFO agent: connected\nthread 'main' panicked at x\n2026-03-02T10:00:00Z  INFO agent: started\n";
+        assert!(causes(old, true).is_empty());
+        assert!(causes("thread 'main' panicked at x\n", false).is_empty());
+        assert!(!causes("thread 'main' panicked at x\n", true).is_empty());
+    }
+
+    #[test]
+    fn many_errors_are_found_and_few_are_not() {
+        let line = |at: usize| {
+            format!(
+                "2026-03-02T11:{at:02}:00Z ERROR agent::session: cannot connect, attempt {at}\n"
+            )
+        };
+        let few: String = (0..19).map(line).collect();
+        assert!(causes(&few, true).is_empty());
+        let many: String = (0..25).map(line).collect();
+        let found = causes(&many, true);
+        assert_eq!(found[0].cause, 2802);
+        assert_eq!(found[0].evidence[0], "25 errors in the last 25 lines");
+        assert!(found[0].evidence[1].starts_with("25 times: 2026-03-02T11:24:00Z"));
+    }
+
+    #[test]
+    fn errors_that_were_overcome_are_not_found() {
+        let hours_ago = "2026-03-02T09:00:00Z ERROR agent::session: cannot connect\n".repeat(50);
+        assert!(causes(&hours_ago, true).is_empty());
+    }
+
+    #[test]
+    fn the_word_error_in_a_message_is_no_error() {
+        for line in [
+            "INFO finished with 0 errors",
+            "2026 INFO error rate is 0",
+            "level=info msg=\"no error\"",
+        ] {
+            assert!(!is_error(line), "{line}");
+        }
+        for line in [
+            "[2026-03-02] [error] x",
+            "{\"level\":\"error\"}",
+            "time=x level=error msg=y",
+            "host app[1]: ERROR x",
+        ] {
+            assert!(is_error(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! The way to the server, step by step: name, connection, TLS, HTTP.
+//!
+//! Each step builds on the one before; the first that fails is found, the rest are skipped.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Cause;
+use protocol::answer::Finding;
+use protocol::endpoint::Endpoint;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::probe::{Step, Verdict, finding};
+use super::resolver::{self, Reply};
+use super::{Context, redact, tls};
+
+/// Addresses of a name that are tried, side by side.
+const ADDRESSES_MAX: usize = 6;
+/// Most of an HTTP answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 4 << 10;
+/// Environment variables that name a proxy.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// Time limits of the steps, in ms.
+struct Limits {
+    name: u64,
+    connect: u64,
+    handshake: u64,
+    answer: u64,
+}
+
+const STANDARD: Limits = Limits {
+    name: 1_500,
+    connect: 2_000,
+    handshake: 1_500,
+    answer: 1_500,
+};
+const DEEP: Limits = Limits {
+    name: 6_000,
+    connect: 8_000,
+    handshake: 6_000,
+    answer: 6_000,
+};
+
+/// A connection, with or without TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Steps that were taken; the rest follows as skipped.
+struct Journey {
+    steps: Vec<Step>,
+    since: Instant,
+}
+
+const STEPS: [&str; 4] = ["dns", "tcp", "tls", "http"];
+
+impl Journey {
+    fn took(&mut self, verdict: Verdict) {
+        let name = STEPS.get(self.steps.len()).copied().unwrap_or("network");
+        let took = self.since.elapsed();
+        self.since = Instant::now();
+        self.steps.push(Step {
+            name,
+            verdict,
+            took,
+        });
+    }
+
+    fn ends(mut self, why: &str) -> Vec<Step> {
+        while self.steps.len() < STEPS.len() {
+            self.took(Verdict::skipped(why));
+        }
+        self.steps
+    }
+}
+
+/// All four steps.
+pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
+    let mut journey = Journey {
+        steps: Vec::new(),
+        since: Instant::now(),
+    };
+    let Some(server) = &context.subject.server else {
+        return journey.ends("the server's address is not known");
+    };
+    let limits = if context.deep { &DEEP } else { &STANDARD };
+    let addresses = match resolve(server, limits).await {
+        Ok((addresses, verdict)) => {
+            journey.took(verdict);
+            addresses
+        }
+        Err(verdict) => {
+            journey.took(verdict);
+            return journey.ends("the server's name was not resolved");
+        }
+    };
+    let stream = match connect(server, &addresses, limits).await {
+        Ok((stream, verdict)) => {
+            journey.took(verdict);
+            stream
+        }
+        Err(verdict) => {
+            journey.took(verdict);
+            return journey.ends("there was no connection to the server");
+        }
+    };
+    let peer = stream.peer_addr();
+    let stream: Box<dyn Stream> = if server.tls {
+        let limit = Duration::from_millis(limits.handshake);
+        match tls::handshake(
+            server,
+            context.subject.pin,
+            stream,
+            peer.ok(),
+            limit,
+            context.now_ms,
+        )
+        .await
+        {
+            Ok((stream, verdict)) => {
+                journey.took(verdict);
+                stream
+            }
+            Err(verdict) => {
+                journey.took(verdict);
+                return journey.ends("the TLS handshake did not succeed");
+            }
+        }
+    } else {
+        journey.took(Verdict::skipped("the server is spoken to without TLS"));
+        Box::new(stream)
+    };
+    journey.took(health(server, stream, limits).await);
+    journey.ends("")
+}
+
+/// Placeholders in the commands of network causes.
+fn found(cause: Cause, server: &Endpoint, evidence: Vec<String>) -> Finding {
+    found_at(cause, server, &server.host, evidence)
+}
+
+/// Like [`found`], with the address that was tried.
+fn found_at(cause: Cause, server: &Endpoint, address: &str, evidence: Vec<String>) -> Finding {
+    let (port, url) = (server.port.to_string(), server.to_string());
+    let known = [
+        ("SERVER:PORT", server.authority()),
+        ("SERVER", server.host.clone()),
+        ("PORT", port),
+        ("ADDRESS", address.to_owned()),
+        ("URL", url),
+    ];
+    let known: Vec<(&str, &str)> = known
+        .iter()
+        .map(|(name, it)| (*name, it.as_str()))
+        .collect();
+    let sentence = cause.sentence().trim_end_matches('.');
+    finding(
+        cause,
+        format!("{sentence} ({}).", server.authority()),
+        evidence,
+        &known,
+    )
+}
+
+/// A finding of the TLS step.
+pub(super) fn found_in_tls(cause: Cause, server: &Endpoint, evidence: Vec<String>) -> Finding {
+    found(cause, server, evidence)
+}
+
+async fn resolve(
+    server: &Endpoint,
+    limits: &Limits,
+) -> Result<(Vec<SocketAddr>, Verdict), Verdict> {
+    let host = server.host.as_str();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        let verdict =
+            Verdict::skipped(format!("{host} is an address: there is no name to resolve"));
+        return Ok((vec![(address, server.port).into()], verdict));
+    }
+    let looking = tokio::net::lookup_host((host, server.port));
+    let why = match timeout(Duration::from_millis(limits.name), looking).await {
+        Ok(Ok(found)) => {
+            let mut addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+            addresses.dedup();
+            if !addresses.is_empty() {
+                let shown: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
+                let verdict = Verdict::clear(format!("{host} is {}", shown.join(", ")));
+                return Ok((addresses, verdict));
+            }
+            format!("{host} has no address")
+        }
+        Ok(Err(error)) => format!("resolving {host}: {error}"),
+        Err(_) => format!("resolving {host}: no answer within {} ms", limits.name),
+    };
+    Err(judge_name(server, why, &resolver::ask_all(host).await))
+}
+
+/// The name's fault or the name servers'? Without a clear sign neither.
+fn judge_name(server: &Endpoint, why: String, replies: &[(IpAddr, Reply)]) -> Verdict {
+    let mut evidence = vec![why.clone()];
+    evidence.extend(
+        replies
+            .iter()
+            .map(|(it, reply)| format!("name server {it} {reply}")),
+    );
+    let silent = replies.iter().all(|(_, reply)| *reply == Reply::Silence);
+    let answered = replies
+        .iter()
+        .any(|(_, reply)| matches!(reply, Reply::Answer { code: 0, .. }) && !reply.denies());
+    if answered {
+        return Verdict::skipped(format!("{why}, but {}", evidence.split_off(1).join(", ")));
+    }
+    let cause = if silent {
+        Cause::ResolverUnanswered
+    } else {
+        Cause::NameNotResolved
+    };
+    Verdict::of(why, vec![found(cause, server, evidence)])
+}
+
+async fn connect(
+    server: &Endpoint,
+    addresses: &[SocketAddr],
+    limits: &Limits,
+) -> Result<(TcpStream, Verdict), Verdict> {
+    let limit = Duration::from_millis(limits.connect);
+    let mut trials = JoinSet::new();
+    for address in addresses.iter().copied() {
+        trials.spawn(async move {
+            let connected = timeout(limit, TcpStream::connect(address)).await;
+            (
+                address,
+                connected.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
+            )
+        });
+    }
+    let mut failures = Vec::new();
+    while let Some(ended) = trials.join_next().await {
+        match ended {
+            Ok((address, Ok(stream))) => {
+                let mut note = format!("connected to {address}");
+                if let Some(proxy) = proxy() {
+                    note = format!("{note}; {proxy}");
+                }
+                return Ok((stream, Verdict::clear(note)));
+            }
+            Ok((address, Err(error))) => failures.push((address, error)),
+            Err(_) => {}
+        }
+    }
+    failures.sort_by_key(|(address, _)| *address);
+    Err(judge_connection(server, &failures, limits.connect))
+}
+
+/// A proxy in the environment, without its password.
+fn proxy() -> Option<String> {
+    let (name, value) = PROXY_VARIABLES
+        .iter()
+        .find_map(|name| Some((*name, std::env::var(name).ok()?)))?;
+    let (value, _) = redact::redact(&value);
+    Some(format!("the environment names a proxy: {name}={value}"))
+}
+
+/// How much a failure says, and its cause. Of several addresses the most telling one counts: a
+/// refusal proves that packets go there and back.
+fn cause_of(error: &io::Error) -> Option<(u8, Cause)> {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Some((3, Cause::ConnectionRefused)),
+        ErrorKind::TimedOut => Some((2, Cause::ConnectionTimedOut)),
+        // A firewall of this very host forbids it (connect(2)).
+        ErrorKind::PermissionDenied => Some((2, Cause::ConnectionTimedOut)),
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
+            Some((1, Cause::NetworkUnreachable))
+        }
+        _ => None,
+    }
+}
+
+fn judge_connection(server: &Endpoint, failures: &[(SocketAddr, io::Error)], ms: u64) -> Verdict {
+    let describe = |(address, error): &(SocketAddr, io::Error)| match error.kind() {
+        ErrorKind::TimedOut => format!("connecting to {address}: no answer within {ms} ms"),
+        ErrorKind::PermissionDenied => {
+            format!("connecting to {address}: this host's own rules forbid it ({error})")
+        }
+        _ => format!("connecting to {address}: {error}"),
+    };
+    let evidence: Vec<String> = failures.iter().map(describe).collect();
+    let note = evidence.first().cloned().unwrap_or_default();
+    let telling = failures
+        .iter()
+        .filter_map(|(address, error)| Some((cause_of(error)?, address)))
+        .max_by_key(|((weight, _), _)| *weight);
+    match telling {
+        Some(((_, cause), address)) => {
+            let address = address.ip().to_string();
+            Verdict::of(note, vec![found_at(cause, server, &address, evidence)])
+        }
+        None => Verdict::skipped(note),
+    }
+}
+
+/// Asks for `/healthz`.
+async fn health(server: &Endpoint, mut stream: Box<dyn Stream>, limits: &Limits) -> Verdict {
+    let request = format!(
+        "GET /healthz HTTP/1.1\r\nHost: {}\r\nUser-Agent: sickbay-check/{}\r\nConnection: close\r\n\r\n",
+        server.authority(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    let asking = async {
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
+        let mut answer = Vec::new();
+        let mut limited = stream.take(ANSWER_BYTES_MAX);
+        while !answer.contains(&b'\n') && limited.read_buf(&mut answer).await? > 0 {}
+        Ok(answer)
+    };
+    let limit = Duration::from_millis(limits.answer);
+    let answered = timeout(limit, asking)
+        .await
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    judge_answer(server, answered, limits.answer)
+}
+
+fn judge_answer(server: &Endpoint, answered: io::Result<Vec<u8>>, ms: u64) -> Verdict {
+    let said = match answered {
+        Ok(answer) => {
+            let text = String::from_utf8_lossy(&answer);
+            let line = text.lines().next().unwrap_or_default();
+            let mut words = line.split(' ');
+            let is_http = words.next().is_some_and(|it| it.starts_with("HTTP/1."));
+            if is_http && words.next() == Some("200") {
+                return Verdict::clear("GET /healthz answers 200");
+            }
+            match line {
+                "" => "GET /healthz: the connection was closed without an answer".to_owned(),
+                line => format!("GET /healthz answers: {line}"),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            format!("GET /healthz: no answer within {ms} ms")
+        }
+        Err(error) => format!("GET /healthz: {error}"),
+    };
+    let finding = found(Cause::ServerUnhealthy, server, vec![said.clone()]);
+    Verdict::of(said, vec![finding])
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::answer::ProbeOutcome;
+
+    use super::*;
+
+    fn server() -> Endpoint {
+        "https://sickbay.example:8443".parse().unwrap()
+    }
+
+    fn causes(verdict: &Verdict) -> Vec<u16> {
+        verdict.findings.iter().map(|it| it.cause).collect()
+    }
+
+    #[test]
+    fn a_name_fails_by_itself_or_for_want_of_a_name_server() {
+        let replies = |all: &[Reply]| -> Vec<(IpAddr, Reply)> {
+            all.iter()
+                .map(|it| ("10.0.0.2".parse().unwrap(), *it))
+                .collect()
+        };
+        let denied = Reply::Answer {
+            code: 3,
+            records: 0,
+        };
+        let judge = |all: &[Reply]| judge_name(&server(), "resolving: x".into(), &replies(all));
+        assert_eq!(causes(&judge(&[Reply::Silence, Reply::Silence])), [2302]);
+        assert_eq!(causes(&judge(&[Reply::Silence, denied])), [2301]);
+        assert_eq!(
+            causes(&judge(&[Reply::Answer {
+                code: 2,
+                records: 0
+            }])),
+            [2301]
+        );
+        let slow = judge(&[Reply::Answer {
+            code: 0,
+            records: 1,
+        }]);
+        assert_eq!(
+            slow.outcome,
+            ProbeOutcome::Skipped,
+            "the name exists: no guess"
+        );
+    }
+
+    #[test]
+    fn of_several_addresses_the_most_telling_failure_counts() {
+        let judge = |kinds: &[ErrorKind]| {
+            let address: SocketAddr = "10.0.0.7:8443".parse().unwrap();
+            let failures: Vec<_> = kinds
+                .iter()
+                .map(|it| (address, io::Error::from(*it)))
+                .collect();
+            judge_connection(&server(), &failures, 2_000)
+        };
+        assert_eq!(
+            causes(&judge(&[
+                ErrorKind::NetworkUnreachable,
+                ErrorKind::ConnectionRefused
+            ])),
+            [2303]
+        );
+        assert_eq!(
+            causes(&judge(&[
+                ErrorKind::NetworkUnreachable,
+                ErrorKind::TimedOut
+            ])),
+            [2305]
+        );
+        let unreachable = judge(&[ErrorKind::HostUnreachable]);
+        assert_eq!(causes(&unreachable), [2304]);
+        let evidence = &unreachable.findings[0].evidence;
+        assert_eq!(evidence.last().unwrap(), "see it: ip route get 10.0.0.7");
+        assert_eq!(judge(&[ErrorKind::Other]).outcome, ProbeOutcome::Skipped);
+    }
+
+    #[test]
+    fn only_status_200_is_healthy() {
+        let judge = |answer: &[u8]| judge_answer(&server(), Ok(answer.to_vec()), 1_500);
+        assert_eq!(judge(b"HTTP/1.1 200 OK\r\n").outcome, ProbeOutcome::Clear);
+        for answer in [
+            &b"HTTP/1.1 503 Service Unavailable\r\n"[..],
+            b"SSH-2.0-OpenSSH_9.7\r\n",
+            b"",
+        ] {
+            let verdict = judge(answer);
+            assert_eq!(causes(&verdict), [2310]);
+            let evidence = &verdict.findings[0].evidence;
+            assert_eq!(
+                evidence.last().unwrap(),
+                "see it: curl -i https://sickbay.example:8443/healthz"
+            );
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A report for the person in front of the terminal.
+
+use std::fmt::{self, Write};
+
+use model::Cause;
+use model::cause::Severity;
+use protocol::answer::{CheckReport, Finding, ProbeOutcome};
+
+const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+const GREEN: &str = "\x1b[32m";
+const DIM: &str = "\x1b[2m";
+const BOLD: &str = "\x1b[1m";
+
+/// The report as text, with ANSI colours if `colour`. Control characters in it are taken out: what a
+/// host's logs say must not steer the reader's terminal.
+#[must_use]
+pub fn render(report: &CheckReport, colour: bool) -> String {
+    let mut page = Page {
+        text: String::new(),
+        colour,
+    };
+    // Writing into a string does not fail.
+    let _written = page.report(report);
+    page.text
+}
+
+struct Page {
+    text: String,
+    colour: bool,
+}
+
+impl Page {
+    fn report(&mut self, report: &CheckReport) -> fmt::Result {
+        let subject = plain(&report.subject);
+        let looked = report
+            .probes
+            .iter()
+            .filter(|it| it.outcome != ProbeOutcome::Skipped)
+            .count();
+        let probes = if looked == 1 { "probe" } else { "probes" };
+        let ms = report.duration_ms;
+        if report.findings.is_empty() {
+            let line =
+                format!("{subject} is healthy: {looked} {probes} found nothing wrong ({ms} ms).");
+            self.painted(GREEN, &line)?;
+            self.text.push('\n');
+        } else {
+            let count = report.findings.len();
+            let causes = if count == 1 { "cause" } else { "causes" };
+            let line = format!("{subject}: {count} {causes} found by {looked} {probes} ({ms} ms).");
+            self.painted(BOLD, &line)?;
+            self.text.push('\n');
+            for (at, finding) in report.findings.iter().enumerate() {
+                self.finding(at + 1, finding)?;
+            }
+        }
+        self.skipped(report)
+    }
+
+    fn finding(&mut self, number: usize, finding: &Finding) -> fmt::Result {
+        let cause = Cause::find(finding.cause);
+        let (colour, word) = match cause.map(Cause::severity) {
+            Some(Severity::Critical) => (RED, Severity::Critical.wire()),
+            Some(Severity::Error) => (RED, Severity::Error.wire()),
+            Some(Severity::Warning) => (YELLOW, Severity::Warning.wire()),
+            None => (YELLOW, "unknown"),
+        };
+        write!(self.text, "\n{number}. ")?;
+        self.painted(colour, &format!("{word} {}", finding.cause))?;
+        writeln!(self.text, " {}", plain(&finding.summary))?;
+        for line in &finding.evidence {
+            self.text.push_str("     ");
+            self.painted(DIM, &plain(line))?;
+            self.text.push('\n');
+        }
+        for fix in cause.map(Cause::fixes).unwrap_or_default() {
+            writeln!(self.text, "   -> {} {}", fix.code(), fix.sentence())?;
+        }
+        Ok(())
+    }
+
+    /// What was not looked at; neighbours with the same reason share a line.
+    fn skipped(&mut self, report: &CheckReport) -> fmt::Result {
+        let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+        for it in report
+            .probes
+            .iter()
+            .filter(|it| it.outcome == ProbeOutcome::Skipped)
+        {
+            let (name, why) = (plain(&it.name), plain(&it.note));
+            match groups.last_mut() {
+                Some((names, known)) if *known == why => names.push(name),
+                _ => groups.push((vec![name], why)),
+            }
+        }
+        if !groups.is_empty() {
+            self.text.push('\n');
+            self.painted(DIM, "Not looked at:")?;
+            self.text.push('\n');
+        }
+        for (names, why) in groups {
+            self.painted(DIM, &format!("  {}: {why}", names.join(", ")))?;
+            self.text.push('\n');
+        }
+        Ok(())
+    }
+
+    fn painted(&mut self, colour: &str, text: &str) -> fmt::Result {
+        if self.colour {
+            write!(self.text, "{colour}{text}\x1b[0m")
+        } else {
+            self.text.write_str(text)
+        }
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::answer::ProbeRun;
+
+    use super::*;
+
+    fn report(findings: Vec<Finding>) -> CheckReport {
+        let probe = |name: &str, outcome, note: &str| ProbeRun {
+            name: name.into(),
+            outcome,
+            note: note.into(),
+            duration_ms: 1,
+        };
+        CheckReport {
+            subject: "sickbay".into(),
+            findings,
+            probes: vec![
+                probe("disk", ProbeOutcome::Clear, "fine"),
+                probe(
+                    "service",
+                    ProbeOutcome::Skipped,
+                    "systemd does not run this host",
+                ),
+            ],
+            duration_ms: 640,
+            ..CheckReport::default()
+        }
+    }
+
+    #[test]
+    fn a_healthy_host_gets_one_clear_line() {
+        let text = render(&report(Vec::new()), false);
+        assert_eq!(
+            text,
+            "sickbay is healthy: 1 probe found nothing wrong (640 ms).\n\nNot looked at:\n  service: systemd does not run this host\n"
+        );
+    }
+
+    #[test]
+    fn a_finding_shows_evidence_and_fixes() {
+        let finding = Finding {
+            cause: 2401,
+            summary: "The file system /var is full.".into(),
+            evidence: vec!["/var 100 % used\x1b[2J".into(), "see it: df -h /var".into()],
+        };
+        let text = render(&report(vec![finding]), false);
+        let expected = "sickbay: 1 cause found by 1 probe (640 ms).\n\n\
+                        1. critical 2401 The file system /var is full.\n     \
+                        /var 100 % used[2J\n     see it: df -h /var\n   \
+                        -> 1301 Free space: find the largest directories with du -xh --max-depth=2 MOUNT | sort -h.\n";
+        assert!(text.starts_with(expected), "{text}");
+        let painted = render(&report(Vec::new()), true);
+        assert!(painted.starts_with("\x1b[32msickbay is healthy"));
+    }
+}

@@ -1,0 +1,463 @@
+//! A check that a person runs on the host: with `-b`, the leaf of a manual command; without, a look
+//! at this host that is reported nowhere.
+//!
+//! Needs no installed agent and leaves nothing behind, but a bundle that could not be sent. Shows
+//! what it found before it reports it.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use model::{ProblemType, TaskType, Verdict};
+use protocol::answer::Answer;
+use protocol::endpoint::{self, Endpoint};
+use protocol::frame::{Challenge, Hello};
+use protocol::manual::ManualArgument;
+use protocol::tls::{self, Fingerprint};
+use protocol::work::CheckWork;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+use crate::check::{self, Subject};
+use crate::config;
+use crate::connect::Route;
+use crate::journal::{self, Journal};
+use crate::policy::Policy;
+use crate::session::backoff::Backoff;
+use crate::session::desk::{Desk, Ended, Executor};
+use crate::session::link::{self, Greeted};
+use crate::session::{self, Until, facts, hello, serve};
+use crate::work::{Finished, OWN_SUBJECT, Worker};
+
+/// Time that the server has to hand over the order after its welcome.
+const ORDER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time that the report may take after the work.
+const REPORT_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Why there was no check.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The argument names no server address.
+    #[error("the -b argument holds no usable server address")]
+    Endpoint(#[from] endpoint::Error),
+    /// The argument names no certificate.
+    #[error("the -b argument holds no usable certificate fingerprint")]
+    Pin(#[from] tls::Error),
+    /// The server refused, or there is no way to it.
+    #[error(transparent)]
+    Session(#[from] session::Error),
+    /// No temporary directory.
+    #[error("no temporary directory could be made in {0}")]
+    Temporary(PathBuf, #[source] io::Error),
+    /// The temporary directory cannot be used.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+}
+
+/// Shows an answer to the person, as soon as there is one.
+pub type Show = Arc<dyn Fn(&Answer) + Send + Sync>;
+
+/// How a check went.
+#[derive(Debug)]
+pub struct Checked {
+    /// Whether the work succeeded and found no causes.
+    pub is_healthy: bool,
+    /// What hindered the report into the leaf, if it was to be reported.
+    pub unreported: Option<String>,
+    /// The bundle that could not be sent.
+    pub bundle: Option<PathBuf>,
+}
+
+/// Checks this host without reporting anywhere.
+///
+/// # Errors
+/// No temporary directory could be made.
+pub async fn locally(work: &CheckWork, own: &Subject, show: &Show) -> Result<Checked, Error> {
+    let temporary = Temporary::new()?;
+    run_here(work, own, show, &temporary).await
+}
+
+async fn run_here(
+    work: &CheckWork,
+    own: &Subject,
+    show: &Show,
+    temporary: &Temporary,
+) -> Result<Checked, Error> {
+    let outcome = check::run(work, own, None, temporary.path()).await;
+    let is_healthy = outcome.report.findings.is_empty();
+    let answer = Answer {
+        check: Some(outcome.report),
+        ..Answer::default()
+    };
+    show(&answer);
+    Ok(Checked {
+        is_healthy,
+        unreported: None,
+        bundle: outcome.bundle,
+    })
+}
+
+/// Runs the leaf of a manual command and reports into it. If the server cannot be reached, the
+/// check is run all the same and [`Checked::unreported`] says why nobody but the person will know.
+///
+/// # Errors
+/// The argument is unusable, the server refuses it, or no temporary directory could be made.
+pub async fn by_argument(
+    argument: &ManualArgument,
+    data_dir: &Path,
+    show: &Show,
+) -> Result<Checked, Error> {
+    let mut temporary = Temporary::new()?;
+    let server: Option<Endpoint> = match argument.server.as_str() {
+        "" => None,
+        text => Some(text.parse()?),
+    };
+    let pin = match argument.pin.as_str() {
+        "" => None,
+        text => Some(Fingerprint::parse(text)?),
+    };
+    let own = Subject::sickbay(data_dir, server.clone(), pin);
+    let hindrance = match server {
+        Some(server) => match report(argument, server, pin, &own, show, &temporary).await {
+            Ok(Reported::Fully(checked)) => return Ok(checked),
+            Ok(Reported::Lost(mut checked, why)) => {
+                checked.unreported = Some(session::chain(&why));
+                checked.bundle = checked.bundle.and_then(|it| temporary.keep(&it));
+                return Ok(checked);
+            }
+            Ok(Reported::NotBegun(why)) => session::chain(&why),
+            Err(Error::Session(error)) if can_check_alone(&error) => session::chain(&error),
+            Err(error) => return Err(error),
+        },
+        None => "the -b argument names no server".to_owned(),
+    };
+    let mut checked = run_here(&work_of(argument), &own, show, &temporary).await?;
+    checked.bundle = checked.bundle.and_then(|it| temporary.keep(&it));
+    checked.unreported = Some(hindrance);
+    Ok(checked)
+}
+
+/// Whether the person is better served by a check without report than by the error alone.
+fn can_check_alone(error: &session::Error) -> bool {
+    use crate::connect::Error::WrongPin;
+    use session::Error as E;
+    match error {
+        E::Refused { retry, .. } => *retry,
+        E::Connect(WrongPin(_)) => false,
+        E::Connect(_) | E::Silent | E::Lost(_) | E::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+fn work_of(argument: &ManualArgument) -> CheckWork {
+    let problem = ProblemType::find(&argument.issue).map_or("other", |it| it.name);
+    CheckWork {
+        problem_type: problem.to_owned(),
+        mode: argument.mode,
+        subject: OWN_SUBJECT.to_owned(),
+    }
+}
+
+enum Reported {
+    /// The server has the result.
+    Fully(Checked),
+    /// The work was done and the session was lost before the server had the result.
+    Lost(Checked, session::Error),
+    /// The session brought no work.
+    NotBegun(session::Error),
+}
+
+/// What the executor saw of its one job.
+#[derive(Default)]
+struct Seen {
+    begun: Notify,
+    ended: Notify,
+    outcome: Mutex<Option<Checked>>,
+}
+
+async fn report(
+    argument: &ManualArgument,
+    server: Endpoint,
+    pin: Option<Fingerprint>,
+    own: &Subject,
+    show: &Show,
+    temporary: &Temporary,
+) -> Result<Reported, Error> {
+    let route = Route::new(server, pin).map_err(session::Error::from)?;
+    let facts = facts().await;
+    let greeting = |_: &Challenge| Hello {
+        host_uuid: argument.uuid.clone(),
+        ticket: argument.token.clone(),
+        leaf_id: argument.cmd_idx.clone(),
+        ..hello(facts)
+    };
+    let greeted = link::greet(&route, greeting).await?;
+    let seen = Arc::new(Seen::default());
+    let executor = watched(own, show, Arc::clone(&seen));
+    let journal = Journal::open(&temporary.path().join("journal"), config::now())?;
+    let (policy, work_dir) = (Arc::new(reading_only()), temporary.path().join("work"));
+    let (desk, ends) = Desk::new(&argument.uuid, policy, journal, work_dir, executor);
+    Ok(attend(greeted, desk.without_receipts(), ends, &seen).await)
+}
+
+/// Serves the session until the result of its one leaf is known to the server.
+async fn attend(
+    greeted: Greeted,
+    mut desk: Desk,
+    mut ends: mpsc::Receiver<Ended>,
+    seen: &Seen,
+) -> Reported {
+    let Greeted {
+        mut link,
+        welcome,
+        clock,
+    } = greeted;
+    desk.connected(welcome.order_keys, clock);
+    let late = pin!(async {
+        if timeout(ORDER_TIME_MAX, seen.begun.notified()).await.is_ok() {
+            seen.ended.notified().await;
+            sleep(REPORT_TIME_MAX).await;
+        }
+    });
+    let mut beat = Backoff::new();
+    let until = Until::Settled;
+    let served = serve(&mut link, &mut desk, &mut ends, &mut beat, until, late).await;
+    // Without a session the person still wants to know.
+    while !desk.is_idle() {
+        match ends.recv().await {
+            Some(ended) => desk.ended(ended),
+            None => break,
+        }
+    }
+    let outcome = seen
+        .outcome
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let why = match served {
+        Ok(()) if desk.is_settled() => {
+            link.close().await;
+            None
+        }
+        Ok(()) => Some(session::Error::Silent),
+        Err(error) => Some(error),
+    };
+    match (outcome, why) {
+        (Some(checked), None) => Reported::Fully(checked),
+        (Some(checked), Some(why)) => Reported::Lost(checked, why),
+        (None, why) => Reported::NotBegun(why.unwrap_or_else(|| {
+            session::Error::Lost("it brought no order that may run".to_owned())
+        })),
+    }
+}
+
+fn watched(own: &Subject, show: &Show, seen: Arc<Seen>) -> Executor {
+    let worker = Worker {
+        own: own.clone(),
+        policy: Arc::new(reading_only()),
+    };
+    let show = Arc::clone(show);
+    Arc::new(move |job| {
+        let (worker, show, seen) = (worker.clone(), Arc::clone(&show), Arc::clone(&seen));
+        Box::pin(async move { seen.watch(worker.execute(job), &show).await })
+    })
+}
+
+impl Seen {
+    /// Shows what came of the work before anybody else is told.
+    async fn watch(&self, work: impl Future<Output = Finished>, show: &Show) -> Finished {
+        self.begun.notify_one();
+        let finished = work.await;
+        show(&finished.answer);
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        *outcome = Some(checked(&finished));
+        self.ended.notify_one();
+        finished
+    }
+}
+
+fn checked(finished: &Finished) -> Checked {
+    let found = finished
+        .answer
+        .check
+        .as_ref()
+        .map_or(0, |it| it.findings.len());
+    Checked {
+        is_healthy: finished.verdict == Verdict::Success && found == 0,
+        unreported: None,
+        bundle: finished.bundle.clone(),
+    }
+}
+
+/// A pasted command must not become a way to run others: only work that reads.
+fn reading_only() -> Policy {
+    let reading = TaskType::ALL.into_iter().filter(|it| it.only_reads());
+    Policy {
+        allowed_task_types: reading.collect(),
+        commands: false,
+        work_at_once_max: 1,
+        ..Policy::default()
+    }
+}
+
+/// A private directory that goes away with this value.
+struct Temporary {
+    path: PathBuf,
+    keeps: bool,
+}
+
+impl Temporary {
+    fn new() -> Result<Self, Error> {
+        let parent = std::env::temp_dir();
+        let failed = |error| Error::Temporary(parent.clone(), error);
+        let mut name = [0; 8];
+        let random = SystemRandom::new().fill(&mut name);
+        random.map_err(|_| failed(io::Error::other("no random numbers")))?;
+        let path = parent.join(format!("sickbay-check-{}", HEXLOWER.encode(&name)));
+        // Fails if the name exists: nobody else's directory is ever used.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed)?;
+        Ok(Self { path, keeps: false })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves a file in the directory for the person; where it lies.
+    fn keep(&mut self, file: &Path) -> Option<PathBuf> {
+        let kept = self.path.join(file.file_name()?);
+        fs::rename(file, &kept).ok()?;
+        self.keeps = true;
+        Some(kept)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if self.keeps {
+            fs::remove_dir_all(self.path.join("journal")).ok();
+            fs::remove_dir_all(self.path.join("work")).ok();
+        } else {
+            fs::remove_dir_all(&self.path).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::node::{HOST, Node, leaf, limited, order};
+    use model::Reason;
+
+    /// What the person and the server see of a leaf whose work is pretended.
+    async fn attended(
+        node: impl AsyncFnOnce(&Node),
+        command: fn() -> Finished,
+    ) -> (Reported, usize) {
+        let server = Node::start().await;
+        let route = Route::new(server.endpoint(), None).unwrap();
+        let greeting = |_: &Challenge| Hello {
+            host_uuid: HOST.into(),
+            ticket: "ticket".into(),
+            leaf_id: leaf(1).to_string(),
+            ..Hello::default()
+        };
+        let shown = Arc::new(Mutex::new(0));
+        let (seen, count) = (Arc::new(Seen::default()), Arc::clone(&shown));
+        let show: Show = Arc::new(move |_| *count.lock().unwrap() += 1);
+        let watch = Arc::clone(&seen);
+        let executor: Executor = Arc::new(move |_| {
+            let (seen, show) = (Arc::clone(&watch), Arc::clone(&show));
+            Box::pin(async move { seen.watch(async { command() }, &show).await })
+        });
+        let temporary = Temporary::new().unwrap();
+        let journal = Journal::open(temporary.path(), config::now()).unwrap();
+        let policy = Arc::new(Policy::default());
+        let work_dir = temporary.path().join("work");
+        let (desk, ends) = Desk::new(HOST, policy, journal, work_dir, executor);
+        let client = async {
+            let greeted = link::greet(&route, greeting).await.unwrap();
+            attend(greeted, desk.without_receipts(), ends, &seen).await
+        };
+        let (reported, ()) = tokio::join!(client, node(&server));
+        let shown = *shown.lock().unwrap();
+        (reported, shown)
+    }
+
+    fn healthy() -> Finished {
+        Finished::bare(Verdict::Success, Reason::None, "")
+    }
+
+    #[tokio::test]
+    async fn a_leaf_is_shown_and_reported_without_a_receipt() {
+        let node = async |node: &Node| {
+            let mut peer = node.accept().await;
+            assert_eq!(peer.hello.ticket, "ticket");
+            peer.order(&node.sign(&order(leaf(1), "x"))).await;
+            assert_eq!(peer.result(leaf(1)).await.status, 2);
+            peer.ack(leaf(1)).await;
+            assert_eq!(peer.try_hear().await, None);
+        };
+        let (reported, shown) = limited(attended(node, healthy)).await;
+        assert!(matches!(
+            reported,
+            Reported::Fully(Checked {
+                is_healthy: true,
+                ..
+            })
+        ));
+        assert_eq!(shown, 1);
+    }
+
+    #[tokio::test]
+    async fn a_lost_session_does_not_take_the_findings_with_it() {
+        let node = async |node: &Node| {
+            let mut peer = node.accept().await;
+            peer.order(&node.sign(&order(leaf(1), "x"))).await;
+            peer.result(leaf(1)).await;
+        };
+        let (reported, shown) = limited(attended(node, healthy)).await;
+        assert!(matches!(reported, Reported::Lost(..)));
+        assert_eq!(shown, 1);
+    }
+
+    #[test]
+    fn a_pasted_command_only_reads() {
+        let policy = reading_only();
+        for it in TaskType::ALL {
+            assert_eq!(policy.allowed_task_types.contains(&it), it.only_reads());
+        }
+        assert!(!policy.commands);
+    }
+
+    #[test]
+    fn a_temporary_directory_is_private_and_goes_but_for_what_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let temporary = Temporary::new().unwrap();
+        let path = temporary.path().to_owned();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        drop(temporary);
+        assert!(!path.exists());
+
+        let mut temporary = Temporary::new().unwrap();
+        let work = temporary.path().join("work");
+        fs::create_dir(&work).unwrap();
+        fs::write(work.join("b.tar.gz"), b"x").unwrap();
+        let kept = temporary.keep(&work.join("b.tar.gz")).unwrap();
+        drop(temporary);
+        assert!(kept.exists() && !work.exists());
+        fs::remove_dir_all(kept.parent().unwrap()).unwrap();
+    }
+}

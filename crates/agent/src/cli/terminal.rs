@@ -1,0 +1,35 @@
+//! Everything that this program writes to a person: data to standard output, talk to standard error.
+//!
+//! A reader that has gone away (`| head`) is no error.
+
+use std::io::{self, IsTerminal, Write};
+
+use tracing::level_filters::LevelFilter;
+
+/// Writes what was asked for.
+pub(super) fn write(text: &str) {
+    writeln!(io::stdout(), "{text}").ok();
+}
+
+/// Says something else.
+pub(super) fn say(text: &str) {
+    writeln!(io::stderr(), "{text}").ok();
+}
+
+/// Sends the log to standard error, at the level of `SICKBAY_LOG`.
+pub(super) fn start_log() {
+    let level = match std::env::var("SICKBAY_LOG").as_deref() {
+        Ok("error") => LevelFilter::ERROR,
+        Ok("warn") => LevelFilter::WARN,
+        Ok("debug") => LevelFilter::DEBUG,
+        _ => LevelFilter::INFO,
+    };
+    // A log that was started by the program around us stays.
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .try_init()
+        .ok();
+}

@@ -1,0 +1,208 @@
+//! Accounts: `/etc/passwd`, `/etc/group`, `/etc/shadow` (passwd(5), group(5), shadow(5)).
+//!
+//! Knows local accounts alone; accounts of a directory service are not asked for, since that goes
+//! over the network. Password hashes are looked at for their first sign and never kept.
+
+use std::{collections::HashMap, path::Path};
+
+use protocol::answer::Account;
+
+use super::{Unread, read};
+
+const SUBJECT: &str = "accounts";
+const FIELD_BYTES_MAX: usize = 256;
+const GROUPS_MAX: usize = 200;
+
+/// One line of `/etc/passwd`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PasswdEntry {
+    /// Name.
+    pub(crate) name: String,
+    /// User id.
+    pub(crate) uid: u32,
+    /// Primary group id.
+    pub(crate) gid: u32,
+    /// Home directory.
+    pub(crate) home: String,
+    /// Login shell.
+    pub(crate) shell: String,
+    /// State of a password that stands here and not in `/etc/shadow`.
+    is_locked: Option<bool>,
+}
+
+/// The entries of `/etc/passwd`; lines that are none are passed over.
+pub(crate) fn parse_passwd(text: &str) -> Vec<PasswdEntry> {
+    text.lines().filter_map(parse_passwd_line).collect()
+}
+
+fn parse_passwd_line(line: &str) -> Option<PasswdEntry> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|name| !name.is_empty())?;
+    let password = fields.next()?;
+    let uid = fields.next()?.parse().ok()?;
+    let gid = fields.next()?.parse().ok()?;
+    let home = fields.nth(1)?;
+    let shell = fields.next().unwrap_or_default();
+    Some(PasswdEntry {
+        name: name.to_owned(),
+        uid,
+        gid,
+        home: home.to_owned(),
+        shell: shell.to_owned(),
+        is_locked: (password != "x").then(|| is_locked(password)),
+    })
+}
+
+pub(super) fn collect(unread: &mut Unread) -> Vec<Account> {
+    let passwd = parse_passwd(&unread.text(SUBJECT, Path::new("/etc/passwd")));
+    let groups = Groups::parse(&unread.text(SUBJECT, Path::new("/etc/group")));
+    let path = Path::new("/etc/shadow");
+    let shadow = match read::text(path) {
+        Ok(text) => Some(parse_shadow(&text)),
+        Err(error) => {
+            unread.failed("accounts: locked passwords", path, &error);
+            None
+        }
+    };
+    let accounts = passwd
+        .iter()
+        .map(|entry| account(entry, &groups, shadow.as_ref()))
+        .collect();
+    unread.cap(SUBJECT, accounts)
+}
+
+fn account(
+    entry: &PasswdEntry,
+    groups: &Groups,
+    shadow: Option<&HashMap<String, bool>>,
+) -> Account {
+    let in_shadow = || {
+        // No line in a readable shadow file: there is no password that could be right.
+        shadow.map(|shadow| shadow.get(&entry.name).copied().unwrap_or(true))
+    };
+    Account {
+        name: read::clip(&entry.name, FIELD_BYTES_MAX),
+        uid: entry.uid,
+        gid: entry.gid,
+        groups: groups.of(entry),
+        home: read::clip(&entry.home, FIELD_BYTES_MAX),
+        shell: read::clip(&entry.shell, FIELD_BYTES_MAX),
+        can_login: can_login(&entry.shell),
+        password_locked: entry.is_locked.or_else(in_shadow),
+    }
+}
+
+/// An empty field is no lock: it lets anyone in.
+fn is_locked(password: &str) -> bool {
+    password.starts_with(['!', '*'])
+}
+
+fn parse_shadow(text: &str) -> HashMap<String, bool> {
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            Some((fields.next()?.to_owned(), is_locked(fields.next()?)))
+        })
+        .collect()
+}
+
+/// An empty shell means `/bin/sh`.
+fn can_login(shell: &str) -> bool {
+    let program = shell.rsplit('/').next().unwrap_or_default();
+    !matches!(program, "nologin" | "false" | "sync" | "shutdown" | "halt")
+}
+
+struct Groups {
+    names: HashMap<u32, String>,
+    of_member: HashMap<String, Vec<String>>,
+}
+
+impl Groups {
+    fn parse(text: &str) -> Self {
+        let mut groups = Self {
+            names: HashMap::new(),
+            of_member: HashMap::new(),
+        };
+        for line in text.lines() {
+            let mut fields = line.split(':');
+            let (Some(name), Some(gid)) = (fields.next(), fields.nth(1)) else {
+                continue;
+            };
+            let Ok(gid) = gid.parse() else { continue };
+            let name = read::clip(name, FIELD_BYTES_MAX);
+            let members = fields.next().unwrap_or_default();
+            for member in members.split(',').filter(|member| !member.is_empty()) {
+                let list = groups.of_member.entry(member.to_owned()).or_default();
+                list.push(name.clone());
+            }
+            groups.names.entry(gid).or_insert(name);
+        }
+        groups
+    }
+
+    /// The primary group, then the others.
+    fn of(&self, entry: &PasswdEntry) -> Vec<String> {
+        let mut names: Vec<String> = self.names.get(&entry.gid).into_iter().cloned().collect();
+        for name in self.of_member.get(&entry.name).into_iter().flatten() {
+            if names.len() < GROUPS_MAX && !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+ada:x:1000:1000:Ada,,,:/home/ada:/bin/zsh
+old:$6$salt$hash:1001:1001::/home/old:
++nis
+broken:x:minus:1:::
+";
+    const GROUP: &str = "root:x:0:\nada:x:1000:ada\nsudo:x:27:ada,bob\ndaemon:x:1:\n";
+    const SHADOW: &str = "root:*:19000:0:99999:7:::\nada:$y$j9T$abc:19000::::::\nopen::1::::::\n";
+
+    fn accounts(shadow: Option<&str>) -> Vec<Account> {
+        let groups = Groups::parse(GROUP);
+        let shadow = shadow.map(parse_shadow);
+        let entries = parse_passwd(PASSWD);
+        let accounts = entries
+            .iter()
+            .map(|it| account(it, &groups, shadow.as_ref()));
+        accounts.collect()
+    }
+
+    #[test]
+    fn lines_that_are_no_accounts_are_passed_over() {
+        let names: Vec<String> = accounts(None).into_iter().map(|it| it.name).collect();
+        assert_eq!(names, ["root", "daemon", "ada", "old"]);
+    }
+
+    #[test]
+    fn groups_are_the_primary_one_and_those_that_list_the_member_once() {
+        assert_eq!(accounts(None)[2].groups, ["ada", "sudo"]);
+    }
+
+    #[test]
+    fn a_shell_that_lets_nobody_in_is_no_login() {
+        let logins: Vec<bool> = accounts(None).iter().map(|it| it.can_login).collect();
+        assert_eq!(logins, [true, false, true, true]);
+    }
+
+    #[test]
+    fn locks_come_from_the_shadow_file_and_are_unknown_without_it() {
+        let locks = |shadow| -> Vec<Option<bool>> {
+            let accounts = accounts(shadow);
+            accounts.iter().map(|it| it.password_locked).collect()
+        };
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(locks(Some(SHADOW)), [yes, yes, no, no]);
+        assert_eq!(locks(None), [None, None, None, no]);
+        assert_eq!(parse_shadow(SHADOW).get("open"), Some(&false));
+    }
+}

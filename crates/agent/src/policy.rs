@@ -1,0 +1,309 @@
+//! The host's local policy, `/etc/sickbay/agent.toml`: what its owner lets the server ask for.
+//!
+//! Never guesses: a file that is missing means the defaults, a file with any fault means no agent.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::{TaskType, limits};
+use protocol::work::Work;
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer};
+
+/// Work that may run at once, at most, whatever the file says.
+const WORK_AT_ONCE_MAX: usize = 64;
+
+/// What the server may ask of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Task types that are carried out. Default: all.
+    #[serde(deserialize_with = "task_types")]
+    pub allowed_task_types: Vec<TaskType>,
+    /// Whether commands are run at all. Default: yes.
+    pub commands: bool,
+    /// The users that commands may run as. Default: any.
+    #[serde(deserialize_with = "some")]
+    pub allowed_users: Option<BTreeSet<String>>,
+    /// Longest run of one command, in seconds. Default: only the order's deadline.
+    #[serde(deserialize_with = "some_positive")]
+    pub command_seconds_max: Option<u64>,
+    /// Part of each output stream of a command that is kept, in bytes. Default and most: 65,536.
+    #[serde(deserialize_with = "output_bytes")]
+    pub output_bytes_max: usize,
+    /// Orders that run at the same time. Default: 4.
+    #[serde(deserialize_with = "work_at_once")]
+    pub work_at_once_max: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            allowed_task_types: TaskType::ALL.to_vec(),
+            commands: true,
+            allowed_users: None,
+            command_seconds_max: None,
+            output_bytes_max: limits::OUTPUT_BYTES_MAX,
+            work_at_once_max: 4,
+        }
+    }
+}
+
+/// Why the policy cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is there and cannot be read.
+    #[error("cannot read the policy {0}")]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// Somebody else may change the file.
+    #[error(
+        "the policy {path} can be changed by others than root and the agent: {what}; \
+         correct it with `chown root` and `chmod go-w`"
+    )]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// What gives it away.
+        what: String,
+    },
+    /// The file says something that is no policy.
+    #[error("the policy {path} is wrong at line {line}: {message}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Key and fault.
+        message: String,
+    },
+}
+
+impl Policy {
+    /// Reads the policy; a file that does not exist means the defaults.
+    ///
+    /// # Errors
+    /// The file cannot be read, can be changed by others, or has a fault.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let unreadable = |error| Error::Unreadable(path.to_owned(), error);
+        let meta = match fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let own = rustix::process::geteuid().as_raw();
+        let what = if meta.mode() & 0o022 != 0 {
+            format!("its mode is {:04o}", meta.mode() & 0o7777)
+        } else if meta.uid() != 0 && meta.uid() != own {
+            format!("it belongs to user {}", meta.uid())
+        } else {
+            let text = fs::read_to_string(path).map_err(unreadable)?;
+            return Self::read(path, &text);
+        };
+        let path = path.to_owned();
+        Err(Error::Unsafe { path, what })
+    }
+
+    fn read(path: &Path, text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |it| it.start);
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.matches('\n').count();
+            let key = text
+                .lines()
+                .nth(line)
+                .and_then(|it| it.split_once('='))
+                .map(|(key, _)| key.trim());
+            let fault = error.message().replace('\n', ", ");
+            let message = match key {
+                Some(key) if !fault.contains(&format!("`{key}`")) => format!("`{key}`: {fault}"),
+                _ => fault,
+            };
+            Error::Wrong {
+                path: path.to_owned(),
+                line: line + 1,
+                message,
+            }
+        })
+    }
+
+    /// Why this work may not be done here, with the rule's name; `None`: it may.
+    #[must_use]
+    pub fn refusal(&self, task_type: TaskType, work: &Work) -> Option<String> {
+        if !self.allowed_task_types.contains(&task_type) {
+            let wire = task_type.wire();
+            return Some(format!(
+                "the host's policy does not allow {wire} (allowed_task_types)"
+            ));
+        }
+        let Work::Ops(ops) = work else {
+            return None;
+        };
+        if !self.commands {
+            return Some("the host's policy does not allow commands (commands)".to_owned());
+        }
+        let users = self.allowed_users.as_ref()?;
+        let user = ops.run_as.clone().unwrap_or_else(own_user);
+        (!users.contains(&user)).then(|| {
+            format!(
+                "the host's policy does not allow commands as user `{}` (allowed_users)",
+                user.escape_debug()
+            )
+        })
+    }
+
+    /// Longest run of one command, where the policy limits it.
+    #[must_use]
+    pub fn command_time_max(&self) -> Option<Duration> {
+        self.command_seconds_max.map(Duration::from_secs)
+    }
+}
+
+/// Name of the user that the agent runs as; its number where it has no name.
+fn own_user() -> String {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    match name {
+        Some(name) => name,
+        None if uid == "0" => "root".to_owned(),
+        None => uid,
+    }
+}
+
+fn task_types<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<TaskType>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let types = names.iter().map(|it| it.parse::<TaskType>());
+    types.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
+fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeSet<String>>, D::Error> {
+    BTreeSet::deserialize(from).map(Some)
+}
+
+fn some_positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    match u64::deserialize(from)? {
+        0 => Err(D::Error::invalid_value(
+            Unexpected::Unsigned(0),
+            &"at least 1",
+        )),
+        number => Ok(Some(number)),
+    }
+}
+
+fn output_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    at_most(from, limits::OUTPUT_BYTES_MAX)
+}
+
+fn work_at_once<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    at_most(from, WORK_AT_ONCE_MAX)
+}
+
+fn at_most<'de, D: Deserializer<'de>>(from: D, max: usize) -> Result<usize, D::Error> {
+    let number = usize::deserialize(from)?;
+    if (1..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(D::Error::custom(format!("must be between 1 and {max}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::work::OpsWork;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn read(text: &str) -> Result<Policy, String> {
+        Policy::read(Path::new("agent.toml"), text).map_err(|it| it.to_string())
+    }
+
+    fn command(run_as: Option<&str>) -> Work {
+        Work::Ops(OpsWork {
+            command: "id".into(),
+            args: None,
+            run_as: run_as.map(Into::into),
+            env: std::collections::BTreeMap::default(),
+        })
+    }
+
+    #[test]
+    fn every_key_reads() {
+        let policy = read(
+            "allowed_task_types = [\"CLIENT_DEV_OPS\"]\ncommands = true\n\
+             allowed_users = [\"www-data\"]\ncommand_seconds_max = 60\n\
+             output_bytes_max = 1024\nwork_at_once_max = 1\n",
+        );
+        let expected = Policy {
+            allowed_task_types: vec![TaskType::ClientDevOps],
+            commands: true,
+            allowed_users: Some(["www-data".to_owned()].into()),
+            command_seconds_max: Some(60),
+            output_bytes_max: 1024,
+            work_at_once_max: 1,
+        };
+        assert_eq!(policy, Ok(expected));
+        assert_eq!(read(""), Ok(Policy::default()));
+    }
+
+    #[test]
+    fn a_fault_names_file_line_and_key() {
+        for (text, line, word) in [
+            ("commands = true\ncomands = false\n", 2, "`comands`"),
+            ("\n\ncommands = \"yes\"", 3, "`commands`"),
+            ("allowed_task_types = [\"X\"]", 1, "`allowed_task_types`"),
+            ("command_seconds_max = 0", 1, "`command_seconds_max`"),
+            ("output_bytes_max = 65537", 1, "`output_bytes_max`"),
+            ("work_at_once_max = -1", 1, "`work_at_once_max`"),
+            ("commands = ", 1, "`commands`"),
+        ] {
+            let error = read(text).unwrap_err();
+            let head = format!("the policy agent.toml is wrong at line {line}: ");
+            assert!(error.starts_with(&head), "{error}");
+            assert!(error.contains(word) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_refused_and_a_missing_one_means_the_defaults() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("agent.toml");
+        assert_eq!(Policy::load(&path).unwrap(), Policy::default());
+        fs::write(&path, "commands = false").unwrap();
+        for (mode, safe) in [(0o644, true), (0o600, true), (0o664, false), (0o646, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            match Policy::load(&path) {
+                Ok(policy) => assert!(safe && !policy.commands),
+                Err(error) => assert!(
+                    !safe && error.to_string().contains("its mode is"),
+                    "{error}"
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_rule() {
+        let ops = TaskType::ClientDevOps;
+        let policy = read("allowed_users = [\"www-data\"]").unwrap();
+        assert_eq!(policy.refusal(ops, &command(Some("www-data"))), None);
+        for user in [Some("root"), Some("0"), Some(""), None] {
+            let refusal = policy.refusal(ops, &command(user)).unwrap();
+            assert!(refusal.ends_with("(allowed_users)"), "{refusal}");
+        }
+        let off = read("commands = false").unwrap();
+        let refusal = off.refusal(ops, &command(None)).unwrap();
+        assert!(refusal.ends_with("(commands)"));
+        let types = read("allowed_task_types = [\"CLIENT_PROBLEM_CHECK\"]").unwrap();
+        let refusal = types.refusal(ops, &command(None)).unwrap();
+        assert!(refusal.ends_with("(allowed_task_types)"));
+        assert_eq!(Policy::default().refusal(ops, &command(None)), None);
+    }
+}

@@ -1,0 +1,313 @@
+use std::{
+    collections::BTreeMap,
+    future::{pending, ready},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use super::*;
+
+fn shell(line: &str) -> OpsWork {
+    OpsWork {
+        command: line.to_owned(),
+        args: None,
+        run_as: None,
+        env: BTreeMap::new(),
+    }
+}
+
+fn program(name: &str, args: &[&str]) -> OpsWork {
+    OpsWork {
+        args: Some(args.iter().map(|arg| (*arg).to_owned()).collect()),
+        ..shell(name)
+    }
+}
+
+async fn run_whole(work: &OpsWork) -> RunEnd {
+    run(work, &Limits::default(), pending()).await
+}
+
+/// A `sleep` for a time that no other process sleeps, so that it can be found.
+struct Sleeper {
+    seconds: String,
+}
+
+impl Sleeper {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self {
+            seconds: format!("1000.{}{number:03}", std::process::id()),
+        }
+    }
+
+    fn running(&self) -> Vec<i32> {
+        let wanted = format!("sleep\0{}\0", self.seconds);
+        let stats = crate::inventory::processes::stats();
+        let mut pids: Vec<i32> = stats.iter().map(|stat| stat.pid).collect();
+        pids.retain(|pid| {
+            std::fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line == wanted.as_bytes())
+        });
+        pids
+    }
+
+    /// Resolves when so many of them run; fails the test if that takes unreasonably long.
+    async fn are(&self, count: usize) {
+        for _ in 0..2_000 {
+            if self.running().len() == count {
+                return;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{} instead of {count} run", self.running().len());
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_ends_well_is_a_success() {
+    let end = run_whole(&shell("echo out; echo err >&2")).await;
+    assert_eq!((end.verdict, end.reason), (Verdict::Success, Reason::None));
+    assert_eq!(end.report.exit_code, Some(0));
+    assert_eq!(end.report.stdout.text, "out\n");
+    assert_eq!(end.report.stderr.text, "err\n");
+}
+
+#[tokio::test]
+async fn an_exit_code_and_a_signal_are_told_apart() {
+    let code = run_whole(&shell("exit 7")).await;
+    assert_eq!(
+        (code.verdict, code.reason),
+        (Verdict::Fail, Reason::ExitCode)
+    );
+    assert_eq!((code.report.exit_code, code.report.signal), (Some(7), None));
+    let signal = run_whole(&shell("kill -9 $$")).await;
+    assert_eq!(
+        (signal.verdict, signal.reason),
+        (Verdict::Fail, Reason::Signal)
+    );
+    assert_eq!(
+        (signal.report.exit_code, signal.report.signal),
+        (None, Some(9))
+    );
+}
+
+#[tokio::test]
+async fn arguments_reach_the_program_as_they_are() {
+    let end = run_whole(&program("printf", &["%s|", "a b", "$HOME", ";id"])).await;
+    assert_eq!(end.report.stdout.text, "a b|$HOME|;id|");
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_read_on_standard_input() {
+    let end = run_whole(&program("cat", &[])).await;
+    assert_eq!(
+        (end.verdict, end.report.stdout.bytes),
+        (Verdict::Success, 0)
+    );
+}
+
+#[tokio::test]
+async fn the_environment_is_minimal_and_what_was_asked_for() {
+    let mut work = program("env", &[]);
+    work.env.insert("SITE".to_owned(), "north".to_owned());
+    let text = run_whole(&work).await.report.stdout.text;
+    assert!(text.lines().any(|line| line == "SITE=north"), "{text}");
+    let known = ["PATH", "HOME", "LANG", "USER", "LOGNAME", "SITE"];
+    let is_known = |line: &str| line.split_once('=').is_some_and(|it| known.contains(&it.0));
+    assert!(text.lines().all(is_known), "{text}");
+    assert_eq!(
+        run_whole(&program("pwd", &[])).await.report.stdout.text,
+        "/\n"
+    );
+}
+
+#[tokio::test]
+async fn long_output_is_cut_in_the_middle_with_length_and_digest_of_the_whole() {
+    let limits = Limits {
+        output_bytes_max: 8,
+        ..Limits::default()
+    };
+    let end = run(&shell("printf hello; printf ' world'"), &limits, pending()).await;
+    let stdout = end.report.stdout;
+    assert_eq!(stdout.text, "hell\n[… 3 bytes left out …]\norld");
+    assert_eq!((stdout.bytes, stdout.cut), (11, true));
+    assert_eq!(
+        stdout.sha256,
+        "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_utf_8_are_replaced() {
+    let end = run_whole(&shell("printf 'a\\377b'")).await;
+    assert_eq!(end.report.stdout.text, "a\u{fffd}b");
+    assert_eq!(end.report.stdout.bytes, 3);
+}
+
+#[tokio::test]
+async fn endless_output_is_stopped() {
+    let limits = Limits {
+        stream_bytes_max: 1 << 20,
+        ..Limits::default()
+    };
+    let end = run(&program("yes", &[]), &limits, pending()).await;
+    assert_eq!(
+        (end.verdict, end.reason),
+        (Verdict::Fail, Reason::LimitExceeded)
+    );
+    assert!(end.report.stdout.bytes > 1 << 20);
+    assert!(end.report.stdout.cut);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_the_whole_tree() {
+    let sleeper = Sleeper::new();
+    let line = format!("sleep {0} & setsid sleep {0} & wait", sleeper.seconds);
+    let limits = Limits {
+        deadline: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let end = run(&shell(&line), &limits, pending()).await;
+    assert_eq!(
+        (end.verdict, end.reason),
+        (Verdict::Timeout, Reason::Deadline)
+    );
+    sleeper.are(0).await;
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_whole_tree_even_what_ignores_the_request() {
+    let sleeper = Sleeper::new();
+    let line = format!(
+        "trap '' TERM; sleep {0} & setsid sleep {0} & wait",
+        sleeper.seconds
+    );
+    let limits = Limits {
+        grace: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let end = run(&shell(&line), &limits, sleeper.are(2)).await;
+    assert_eq!(
+        (end.verdict, end.reason),
+        (Verdict::Fail, Reason::Cancelled)
+    );
+    assert_eq!(end.report.signal, Some(9));
+    sleeper.are(0).await;
+}
+
+#[tokio::test]
+async fn what_a_command_does_when_asked_to_end_is_still_told() {
+    let sleeper = Sleeper::new();
+    let line = format!(
+        "trap 'echo bye; exit 3' TERM; sleep {} & wait",
+        sleeper.seconds
+    );
+    let end = run(&shell(&line), &Limits::default(), sleeper.are(1)).await;
+    assert_eq!(end.reason, Reason::Cancelled);
+    assert_eq!(end.report.exit_code, Some(3));
+    assert_eq!(end.report.stdout.text, "bye\n");
+}
+
+#[tokio::test]
+async fn a_process_left_behind_that_keeps_the_output_open_does_not_hold_the_result() {
+    let sleeper = Sleeper::new();
+    let line = format!("sleep {} & echo done", sleeper.seconds);
+    let end = run_whole(&shell(&line)).await;
+    assert_eq!(end.verdict, Verdict::Success);
+    assert_eq!(end.report.stdout.text, "done\n");
+    assert!(end.message.contains("was ended"), "{}", end.message);
+    sleeper.are(0).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_leaves_nothing_behind() {
+    let sleeper = Sleeper::new();
+    let work = shell(&format!("sleep {} & wait", sleeper.seconds));
+    let limits = Limits::default();
+    tokio::select! {
+        _end = run(&work, &limits, pending()) => panic!("it ended"),
+        () = sleeper.are(1) => {}
+    }
+    sleeper.are(0).await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_cancelled_at_once_ends() {
+    let end = run(&program("sleep", &["1000"]), &Limits::default(), ready(())).await;
+    assert_eq!(
+        (end.verdict, end.reason),
+        (Verdict::Fail, Reason::Cancelled)
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_what_and_why() {
+    let mut unknown = shell("true");
+    unknown.run_as = Some("no-such-user".to_owned());
+    let mut misnamed = shell("true");
+    misnamed.env.insert("A=B".to_owned(), String::new());
+    let mut environment = shell("true");
+    environment.env.insert("A".to_owned(), "\0".to_owned());
+    for (work, message) in [
+        (
+            program("/no/such/program", &[]),
+            "cannot start `/no/such/program`: No such file or directory",
+        ),
+        (
+            program("no-such-program", &[]),
+            "cannot start `no-such-program`",
+        ),
+        (program("/etc/passwd", &[]), "Permission denied"),
+        (unknown, "`no-such-user`: /etc/passwd has no such user"),
+        (misnamed, "`A=B` cannot be the name"),
+        (environment, "NUL byte in the environment"),
+        (shell("a\0b"), "NUL byte in the command"),
+        (program("true", &["\0"]), "NUL byte in the arguments"),
+    ] {
+        let end = run_whole(&work).await;
+        assert_eq!(
+            (end.verdict, end.reason),
+            (Verdict::Fail, Reason::NotStarted)
+        );
+        assert!(end.message.contains(message), "{}", end.message);
+        assert_eq!(end.report, OpsReport::default());
+    }
+}
+
+#[tokio::test]
+async fn another_user_is_taken_on_wholly_or_refused() {
+    let is_root = rustix::process::geteuid().is_root();
+    let mut work = shell("id -un; id -G; echo $USER");
+    work.run_as = Some(if is_root { "nobody" } else { "root" }.to_owned());
+    let end = run_whole(&work).await;
+    if is_root {
+        let lines: Vec<&str> = end.report.stdout.text.lines().collect();
+        assert_eq!((lines[0], lines[2]), ("nobody", "nobody"));
+        let groups = lines[1];
+        assert!(!groups.contains(' ') && groups != "0", "groups: {groups}");
+    } else {
+        assert_eq!(end.reason, Reason::NotStarted);
+        assert!(end.message.contains("does not run as root"));
+    }
+}
+
+#[tokio::test]
+async fn a_memory_limit_holds_for_what_the_command_starts() {
+    let limits = Limits {
+        memory_bytes_max: Some(256 << 20),
+        ..Limits::default()
+    };
+    // The loop ends when the limit is set: it is set just after the start.
+    let line = "until [ \"$(ulimit -v)\" = 262144 ]; do :; done; ulimit -v";
+    let end = run(&shell(line), &limits, pending()).await;
+    assert_eq!(end.report.stdout.text, "262144\n");
+}
+
+#[tokio::test]
+async fn the_output_that_takes_most_room_as_json_fits_an_answer() {
+    let line = "head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2";
+    let end = run_whole(&shell(line)).await;
+    assert!(end.report.stdout.cut && end.report.stderr.cut);
+    let json = serde_json::to_vec(&end.report).unwrap();
+    assert!(json.len() < model::limits::ANSWER_BYTES_MAX);
+}

@@ -1,0 +1,175 @@
+//! One open session: the greeting, and frames over a WebSocket in both directions.
+//!
+//! Knows nothing of orders or journals. A link that is lost stays lost; the caller opens another.
+
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use model::limits;
+use prost::Message as _;
+use protocol::frame::{
+    Challenge, Down, DownFrame, Heartbeat, Hello, Refused, Up, UpFrame, Welcome,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::protocol::Message;
+
+use super::Error;
+use crate::config;
+use crate::connect::{Route, Socket};
+
+/// Frames that may wait for the network. Small, because one may be a whole answer.
+const QUEUE_FRAMES: usize = 4;
+/// Time that the last frames have to leave when a session is closed.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// The node's clock, carried on by the host's steady one: a host whose time is set meanwhile does
+/// not lose it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeClock {
+    node_ms: i64,
+    at: Instant,
+}
+
+impl NodeClock {
+    pub(crate) fn new(node_ms: i64) -> Self {
+        let at = Instant::now();
+        Self { node_ms, at }
+    }
+
+    /// The node's time, in ms since the Unix epoch.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let passed = i64::try_from(self.at.elapsed().as_millis());
+        self.node_ms.saturating_add(passed.unwrap_or(i64::MAX))
+    }
+
+    /// The node's clock minus the host's, in ms.
+    pub(crate) fn offset_ms(&self) -> i64 {
+        self.now_ms().saturating_sub(config::now().0)
+    }
+}
+
+/// An open session.
+pub(crate) struct Link {
+    up: mpsc::Sender<UpFrame>,
+    writer: JoinHandle<()>,
+    down: SplitStream<Socket>,
+    /// When the node was last heard.
+    pub(crate) heard: Instant,
+}
+
+/// What a greeting brought.
+pub(crate) struct Greeted {
+    pub(crate) link: Link,
+    pub(crate) welcome: Welcome,
+    pub(crate) clock: NodeClock,
+}
+
+/// Connects and greets: the node's challenge, the `hello` made for it, the node's welcome.
+pub(crate) async fn greet(
+    route: &Route,
+    hello: impl FnOnce(&Challenge) -> Hello,
+) -> Result<Greeted, Error> {
+    let socket = route.open().await?;
+    let limit = Duration::from_millis(limits::SESSION_GREETING_MS_MAX);
+    let greeting = async {
+        let mut link = Link::new(socket);
+        let challenge = match link.receive().await? {
+            DownFrame::Challenge(challenge) => challenge,
+            DownFrame::Refused(refused) => return Err(refused.into()),
+            _ => return Err(Error::Protocol("it did not greet with a challenge")),
+        };
+        let clock = NodeClock::new(challenge.now_ms);
+        link.send(UpFrame::Hello(hello(&challenge))).await?;
+        match link.receive().await? {
+            DownFrame::Welcome(welcome) => Ok(Greeted {
+                link,
+                welcome,
+                clock,
+            }),
+            DownFrame::Refused(refused) => Err(refused.into()),
+            _ => Err(Error::Protocol("it did not answer the greeting")),
+        }
+    };
+    timeout(limit, greeting).await.map_err(|_| Error::Silent)?
+}
+
+impl Link {
+    fn new(socket: Socket) -> Self {
+        let (sink, down) = socket.split();
+        let (up, frames) = mpsc::channel(QUEUE_FRAMES);
+        Self {
+            up,
+            writer: tokio::spawn(write(sink, frames)),
+            down,
+            heard: Instant::now(),
+        }
+    }
+
+    /// The next frame of the node. Safe to drop and call again.
+    pub(crate) async fn receive(&mut self) -> Result<DownFrame, Error> {
+        loop {
+            let message = match self.down.next().await {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Err(Error::Lost(error.to_string())),
+                None => return Err(Error::Lost("the server closed the session".to_owned())),
+            };
+            self.heard = Instant::now();
+            match message {
+                Message::Binary(bytes) => {
+                    let down = Down::decode(bytes)
+                        .map_err(|_| Error::Protocol("it sent a frame that cannot be read"))?;
+                    // A frame of a newer node that this agent does not know is none of its business.
+                    if let Some(frame) = down.frame {
+                        return Ok(frame);
+                    }
+                }
+                Message::Close(_) => {
+                    return Err(Error::Lost("the server closed the session".to_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands a frame to the writer.
+    pub(crate) async fn send(&self, frame: UpFrame) -> Result<(), Error> {
+        let sent = self.up.send(frame).await;
+        sent.map_err(|_| Error::Lost("the connection broke".to_owned()))
+    }
+
+    pub(crate) async fn heartbeat(&self) -> Result<(), Error> {
+        self.send(UpFrame::Heartbeat(Heartbeat {})).await
+    }
+
+    /// Lets the frames that were sent leave, and closes the session.
+    pub(crate) async fn close(self) {
+        drop(self.up);
+        timeout(CLOSE_TIME_MAX, self.writer).await.ok();
+    }
+}
+
+async fn write(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<UpFrame>) {
+    // A peer that takes nothing for so long is gone; the sender learns it from the closed channel.
+    let patience = Duration::from_millis(limits::SESSION_SILENCE_MS_MAX);
+    while let Some(frame) = frames.recv().await {
+        let message = Message::binary(Up::from(frame).encode_to_vec());
+        if !matches!(timeout(patience, sink.send(message)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+    timeout(CLOSE_TIME_MAX, sink.close()).await.ok();
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Refused {
+            code: refused.code,
+            message: refused.message,
+            retry: refused.retry,
+            retry_after_ms: refused.retry_after_ms,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! How the agent's connection stands, in a small file for `sickbay-agent status`.
+//!
+//! A file that is missing, old or unreadable harms nothing: it is for people's eyes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, chain};
+use crate::config::{self, DataDir};
+
+/// How the connection stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Whether a session is open.
+    pub is_online: bool,
+    /// Since when, in ms since the Unix epoch.
+    pub since_ms: i64,
+    /// Why it is not; one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+impl State {
+    /// Nothing is known yet; what an earlier agent wrote goes.
+    pub(super) fn new(data: &DataDir) -> Self {
+        let path = data.state();
+        fs::remove_file(&path).ok();
+        Self {
+            path,
+            ..Self::default()
+        }
+    }
+
+    /// What the agent wrote last.
+    #[must_use]
+    pub fn load(data: &DataDir) -> Option<Self> {
+        serde_json::from_slice(&fs::read(data.state()).ok()?).ok()
+    }
+
+    pub(super) fn online(&mut self) {
+        self.change(true, String::new());
+    }
+
+    pub(super) fn offline(&mut self, error: &Error) {
+        self.change(false, chain(error));
+    }
+
+    pub(super) fn stopped(&mut self) {
+        self.change(false, "the agent was stopped".to_owned());
+    }
+
+    fn change(&mut self, is_online: bool, message: String) {
+        if self.is_online != is_online || self.since_ms == 0 {
+            self.since_ms = config::now().0;
+        } else if self.message == message {
+            return;
+        }
+        self.is_online = is_online;
+        self.message = message;
+        // Not synced: nobody depends on it, and a disk at rest should stay at rest.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        fs::write(&self.path, json).ok();
+    }
+}

@@ -1,0 +1,432 @@
+//! Carries out the work of one order: a check, a command or a collection, within its time.
+//!
+//! The session decides whether work may run and keeps what came of it; this module only runs it and
+//! makes the answer fit. Never reads the journal, never speaks to a server.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{LeafId, Reason, Status, UnixMillis, Verdict, limits};
+use protocol::answer::{Answer, AssetReport};
+use protocol::frame::LeafResult;
+use protocol::work::{AssetsWork, CheckWork, OpsWork, Work};
+use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::check::{self, Subject};
+use crate::inventory;
+use crate::policy::Policy;
+use crate::runner;
+
+/// The only subject that is built in.
+pub const OWN_SUBJECT: &str = "sickbay";
+
+/// Why work is stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The task was cancelled.
+    Cancelled,
+    /// The agent stops.
+    AgentStops,
+}
+
+/// One order that may run now.
+#[derive(Debug)]
+pub struct Job {
+    /// The leaf.
+    pub leaf: LeafId,
+    /// What to do.
+    pub work: Work,
+    /// Time until the order's deadline.
+    pub time_left: Duration,
+    /// The server's clock minus the host's, in ms, where it is known.
+    pub clock_offset_ms: Option<i64>,
+    /// A directory of its own, for the bundle.
+    pub work_dir: PathBuf,
+    /// Resolves when the work is to stop; so does its loss.
+    pub stop: oneshot::Receiver<Stop>,
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why it is no success.
+    pub reason: Reason,
+    /// What to report.
+    pub answer: Answer,
+    /// The log bundle, in the job's directory.
+    pub bundle: Option<PathBuf>,
+}
+
+impl Finished {
+    /// An end without a report.
+    #[must_use]
+    pub fn bare(verdict: Verdict, reason: Reason, message: &str) -> Self {
+        let answer = Answer {
+            message: message.to_owned(),
+            ..Answer::default()
+        };
+        Self {
+            verdict,
+            reason,
+            answer,
+            bundle: None,
+        }
+    }
+
+    fn stopped(stop: Stop) -> Self {
+        match stop {
+            Stop::Cancelled => Self::bare(Verdict::Fail, Reason::Cancelled, "stopped: cancelled"),
+            Stop::AgentStops => {
+                let message = "stopped: the agent stopped while this ran";
+                Self::bare(Verdict::Fail, Reason::AgentRestarted, message)
+            }
+        }
+    }
+}
+
+/// What all jobs of one agent share.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Sickbay's own agent on this host, the subject of checks.
+    pub own: Subject,
+    /// The host's policy.
+    pub policy: Arc<Policy>,
+}
+
+impl Worker {
+    /// Runs the job to its end, its deadline or its stop, whichever is first.
+    pub async fn execute(self, job: Job) -> Finished {
+        let stop = async {
+            let dropped = Stop::AgentStops;
+            job.stop.await.unwrap_or(dropped)
+        };
+        match job.work {
+            Work::Ops(work) => self.ops(&work, job.time_left, stop).await,
+            Work::Check(work) if work.subject != OWN_SUBJECT && !work.subject.is_empty() => {
+                let name = work.subject.escape_debug();
+                let message = format!("this agent has no profile `{name}` to examine");
+                Finished::bare(Verdict::Fail, Reason::NotStarted, &message)
+            }
+            Work::Check(work) => {
+                let check = self.check(&work, job.clock_offset_ms, job.work_dir);
+                within(job.time_left, stop, check).await
+            }
+            Work::Assets(work) => within(job.time_left, stop, collect(work)).await,
+        }
+    }
+
+    async fn check(&self, work: &CheckWork, offset: Option<i64>, work_dir: PathBuf) -> Finished {
+        let outcome = check::run(work, &self.own, offset, &work_dir).await;
+        let message = match outcome.report.findings.len() {
+            0 => "no causes found".to_owned(),
+            1 => "1 cause found".to_owned(),
+            number => format!("{number} causes found"),
+        };
+        Finished {
+            verdict: Verdict::Success,
+            reason: Reason::None,
+            answer: Answer {
+                message,
+                check: Some(outcome.report),
+                ..Answer::default()
+            },
+            bundle: outcome.bundle,
+        }
+    }
+
+    async fn ops(
+        &self,
+        work: &OpsWork,
+        left: Duration,
+        stop: impl Future<Output = Stop>,
+    ) -> Finished {
+        let allowed = self.policy.command_time_max();
+        let limits = runner::Limits {
+            deadline: allowed.map_or(left, |it| it.min(left)),
+            output_bytes_max: self.policy.output_bytes_max,
+            ..runner::Limits::default()
+        };
+        let mut stopped = None;
+        let end = runner::run(work, &limits, async { stopped = Some(stop.await) }).await;
+        let mut finished = Finished {
+            verdict: end.verdict,
+            reason: end.reason,
+            answer: Answer {
+                message: end.message,
+                ops: Some(end.report),
+                ..Answer::default()
+            },
+            bundle: None,
+        };
+        if end.reason == Reason::Cancelled && stopped == Some(Stop::AgentStops) {
+            let bare = Finished::stopped(Stop::AgentStops);
+            finished.reason = bare.reason;
+            finished.answer.message = bare.answer.message;
+        } else if end.verdict == Verdict::Timeout && limits.deadline < left {
+            finished.reason = Reason::LimitExceeded;
+            finished.answer.message = format!(
+                "stopped after {} s: the host's policy allows no more (command_seconds_max)",
+                limits.deadline.as_secs()
+            );
+        }
+        finished
+    }
+}
+
+async fn collect(work: AssetsWork) -> Finished {
+    // Runs on to its end even when nobody waits any more: it only reads.
+    match tokio::task::spawn_blocking(move || inventory::collect(&work.items)).await {
+        Ok(report) => Finished {
+            verdict: Verdict::Success,
+            reason: Reason::None,
+            answer: Answer {
+                assets: Some(report),
+                ..Answer::default()
+            },
+            bundle: None,
+        },
+        Err(_) => {
+            let message = "the collection failed inside the agent";
+            Finished::bare(Verdict::Fail, Reason::AgentFault, message)
+        }
+    }
+}
+
+async fn within(
+    left: Duration,
+    stop: impl Future<Output = Stop>,
+    work: impl Future<Output = Finished>,
+) -> Finished {
+    tokio::select! {
+        stop = stop => Finished::stopped(stop),
+        done = timeout(left, work) => done.unwrap_or_else(|_| {
+            let message = format!("stopped after {} ms", left.as_millis());
+            Finished::bare(Verdict::Timeout, Reason::Deadline, &message)
+        }),
+    }
+}
+
+/// The result to send: its answer is cut, or replaced by a note, where it is too large.
+#[must_use]
+pub fn seal(leaf: LeafId, finished: Finished, now: UnixMillis) -> LeafResult {
+    let Finished {
+        verdict,
+        mut reason,
+        mut answer,
+        ..
+    } = finished;
+    let mut status = match verdict {
+        Verdict::Success => Status::Success,
+        Verdict::Fail => Status::Fail,
+        Verdict::Timeout => Status::Timeout,
+    };
+    if let Some(assets) = &mut answer.assets {
+        // Room for the rest of the answer and for the notes on what was left out.
+        cut(assets, limits::ANSWER_BYTES_MAX - (8 << 10));
+    }
+    let mut json = serde_json::to_vec(&answer).unwrap_or_default();
+    if json.len() > limits::ANSWER_BYTES_MAX {
+        let message = format!(
+            "the answer of {} bytes is larger than the {} that are allowed, and was left out",
+            json.len(),
+            limits::ANSWER_BYTES_MAX
+        );
+        status = Status::Fail;
+        reason = Reason::LimitExceeded;
+        let note = Finished::bare(verdict, reason, &message);
+        json = serde_json::to_vec(&note.answer).unwrap_or_default();
+    }
+    LeafResult {
+        leaf_id: leaf.to_string(),
+        status: u32::from(status.wire_number()),
+        reason: reason.wire().to_owned(),
+        answer: json,
+        ended_ms: now.0,
+    }
+}
+
+/// A list of an asset report, whatever is in it.
+trait List {
+    fn count(&self) -> usize;
+    fn bytes(&self) -> usize;
+    fn keep(&mut self, count: usize);
+}
+
+impl<T: Serialize> List for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(0, |it| it.len())
+    }
+
+    fn keep(&mut self, count: usize) {
+        self.truncate(count);
+    }
+}
+
+/// Halves the largest list until the report fits, and notes what was left out.
+fn cut(report: &mut AssetReport, bytes_max: usize) {
+    let fits = |it: &AssetReport| serde_json::to_vec(it).map_or(0, |it| it.len()) <= bytes_max;
+    let mut notes: Vec<(&str, usize, usize)> = Vec::new();
+    while !fits(report) {
+        let largest = lists(report)
+            .into_iter()
+            .max_by_key(|(_, list)| list.bytes());
+        let Some((name, list)) = largest.filter(|(_, list)| list.count() > 0) else {
+            break;
+        };
+        let before = list.count();
+        list.keep(before / 2);
+        match notes.iter_mut().find(|it| it.0 == name) {
+            Some(note) => note.2 = before / 2,
+            None => notes.push((name, before, before / 2)),
+        }
+    }
+    report.unread.extend(notes.iter().map(|(name, all, kept)| {
+        format!("{name}: only {kept} of {all}, because the whole would be too large")
+    }));
+}
+
+fn lists(report: &mut AssetReport) -> Vec<(&'static str, &mut dyn List)> {
+    fn list<T: Serialize>(it: &mut Option<Vec<T>>) -> Option<&mut dyn List> {
+        it.as_mut().map(|it| it as &mut dyn List)
+    }
+    [
+        ("processes", list(&mut report.processes)),
+        ("ports", list(&mut report.ports)),
+        ("accounts", list(&mut report.accounts)),
+        ("packages", list(&mut report.packages)),
+        ("cron jobs", list(&mut report.cron_jobs)),
+        ("kernel modules", list(&mut report.kernel_modules)),
+        ("autoruns", list(&mut report.autoruns)),
+    ]
+    .into_iter()
+    .filter_map(|(name, list)| Some((name, list?)))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::RootId;
+    use protocol::answer::Package;
+
+    async fn command_stopped_by(stop: Option<Stop>, time_left: Duration) -> Finished {
+        let policy = Arc::new(Policy::default());
+        let own = Subject::sickbay(std::path::Path::new("/nonexistent"), None, None);
+        let (sender, stopped) = oneshot::channel();
+        let job = Job {
+            leaf: RootId::new(UnixMillis(0), [0; 6]).leaf(1),
+            work: Work::Ops(OpsWork {
+                command: "sleep 1000".into(),
+                args: None,
+                run_as: None,
+                env: std::collections::BTreeMap::default(),
+            }),
+            time_left,
+            clock_offset_ms: None,
+            work_dir: PathBuf::new(),
+            stop: stopped,
+        };
+        if let Some(stop) = stop {
+            sender.send(stop).unwrap();
+            return Worker { own, policy }.execute(job).await;
+        }
+        let finished = Worker { own, policy }.execute(job).await;
+        drop(sender);
+        finished
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_stopped_says_by_whom() {
+        let hour = Duration::from_secs(3_600);
+        for (stop, left, verdict, reason) in [
+            (
+                Some(Stop::Cancelled),
+                hour,
+                Verdict::Fail,
+                Reason::Cancelled,
+            ),
+            (
+                Some(Stop::AgentStops),
+                hour,
+                Verdict::Fail,
+                Reason::AgentRestarted,
+            ),
+            (None, Duration::ZERO, Verdict::Timeout, Reason::Deadline),
+        ] {
+            let finished = command_stopped_by(stop, left).await;
+            assert_eq!((finished.verdict, finished.reason), (verdict, reason));
+            assert!(finished.answer.ops.is_some());
+        }
+    }
+
+    fn package(name: &str) -> Package {
+        Package {
+            name: name.to_owned(),
+            version: "1".into(),
+            architecture: "amd64".into(),
+            manager: "dpkg".into(),
+        }
+    }
+
+    fn sealed(answer: Answer) -> LeafResult {
+        let leaf = RootId::new(UnixMillis(0), [0; 6]).leaf(1);
+        let finished = Finished {
+            verdict: Verdict::Success,
+            reason: Reason::None,
+            answer,
+            bundle: None,
+        };
+        seal(leaf, finished, UnixMillis(5))
+    }
+
+    #[test]
+    fn assets_that_are_too_large_are_cut_and_say_so() {
+        let packages = (0..60_000).map(|it| package(&format!("package-{it}")));
+        let assets = AssetReport {
+            packages: Some(packages.collect()),
+            accounts: Some(Vec::new()),
+            ..AssetReport::default()
+        };
+        let result = sealed(Answer {
+            assets: Some(assets),
+            ..Answer::default()
+        });
+        assert!(result.answer.len() <= limits::ANSWER_BYTES_MAX);
+        assert_eq!((result.status, result.reason.as_str()), (2, ""));
+        let answer: Answer = serde_json::from_slice(&result.answer).unwrap();
+        let assets = answer.assets.unwrap();
+        let kept = assets.packages.unwrap();
+        assert_eq!(kept.first(), Some(&package("package-0")));
+        let note = format!("packages: only {} of 60000", kept.len());
+        assert!(assets.unread[0].starts_with(&note), "{:?}", assets.unread);
+    }
+
+    #[test]
+    fn any_other_answer_that_is_too_large_is_replaced_by_a_note() {
+        let at_limit = |length| {
+            sealed(Answer {
+                message: "x".repeat(length),
+                ..Answer::default()
+            })
+        };
+        let frame = r#"{"message":""}"#.len();
+        let fits = at_limit(limits::ANSWER_BYTES_MAX - frame);
+        assert_eq!(fits.answer.len(), limits::ANSWER_BYTES_MAX);
+        assert_eq!(fits.status, 2);
+        let too_large = at_limit(limits::ANSWER_BYTES_MAX - frame + 1);
+        assert_eq!(too_large.status, 3);
+        assert_eq!(too_large.reason, "limit_exceeded");
+        let answer: Answer = serde_json::from_slice(&too_large.answer).unwrap();
+        assert!(answer.message.contains("larger than"));
+    }
+}
