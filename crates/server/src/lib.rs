@@ -1,1 +1,21 @@
-//! stub
+//! The control plane.
+//!
+//! `api` is the front door, `gateway` the agents' entrance; both lead to `service`, which knows no
+//! HTTP and no SQL; `engine` hands out the work.
+
+mod api;
+mod app;
+mod auth;
+mod certificate;
+mod clock;
+mod download;
+mod engine;
+mod gateway;
+mod listen;
+mod node;
+mod random;
+mod service;
+
+pub use auth::RootKey;
+pub use certificate::CertificateSource;
+pub use node::{Error, Node, Options};

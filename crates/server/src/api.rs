@@ -1,0 +1,248 @@
+//! The front door: the public RPC API.
+//!
+//! Unwraps a request, proves who asks, calls one handler, wraps the answer. The order of checks is
+//! the documented one: method, algorithm and common parameters, time, key, token, signature, nonce,
+//! version and action, permission, parameters.
+
+mod access;
+mod call;
+mod host;
+mod install_code;
+mod problem;
+mod task;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use model::limits;
+use protocol::error::{Code, Fault, error_body};
+use protocol::sign::{Format, Presented, RawRequest};
+use protocol::xml::to_xml;
+use serde_json::Value;
+
+use crate::app::{App, Peer};
+use crate::service::Error;
+pub(crate) use call::Call;
+
+/// The one version of the API.
+const VERSION: &str = "2018-12-03";
+
+/// Service codes of the cloud's own operations: a policy statement matches under either.
+const CLOUD: &[&str] = &["yundun-sas", "yundun-aegis"];
+/// Service code of Sickbay's own operations.
+const OURS: &[&str] = &["sickbay"];
+
+/// Declares the operations once: name, service codes, handler.
+macro_rules! operations {
+    ($($name:literal, $services:ident, $handler:path;)+) => {
+        /// Every operation with its service codes.
+        pub(crate) const OPERATIONS: &[(&str, &[&str])] = &[$(($name, $services),)+];
+
+        async fn handle(name: &str, call: &Call<'_>) -> Result<Value, Error> {
+            match name {
+                $($name => wrap($handler(call).await?),)+
+                _ => Err(Code::InvalidActionNotFound.into()),
+            }
+        }
+    };
+}
+
+operations! {
+    "AddInstallCode", CLOUD, install_code::add;
+    "CancelOnceTask", CLOUD, task::cancel;
+    "CreateAccessKey", OURS, access::key_create;
+    "CreateToken", OURS, access::token_create;
+    "CreateUser", OURS, access::user_create;
+    "DeleteAccessKey", OURS, access::key_delete;
+    "DeleteInstallCode", CLOUD, install_code::delete;
+    "DeleteUser", OURS, access::user_delete;
+    "DeleteUserPolicy", OURS, access::policy_delete;
+    "DescribeAgentInstallStatus", CLOUD, host::install_status;
+    "DescribeClientProblemType", CLOUD, problem::list;
+    "DescribeCloudCenterInstances", CLOUD, host::list;
+    "DescribeInstallCodes", CLOUD, install_code::list;
+    "DescribeOnceTask", CLOUD, task::describe;
+    "DescribeOnceTaskLeafRecordPage", CLOUD, task::leaf_records;
+    "GenerateOnceTask", CLOUD, task::generate;
+    "GetAssetDetailByUuid", CLOUD, host::detail;
+    "GetLastOnceTaskInfo", CLOUD, task::last_info;
+    "GetOnceTaskResultInfo", CLOUD, task::result_info;
+    "GetServerInfo", OURS, host::server_info;
+    "ListUnfinishedOnceTask", CLOUD, task::unfinished;
+    "ListUsers", OURS, access::user_list;
+    "PutUserPolicy", OURS, access::policy_put;
+    "RemoveHost", OURS, host::remove;
+    "UpdateAccessKey", OURS, access::key_update;
+}
+
+fn wrap(answer: impl serde::Serialize) -> Result<Value, Error> {
+    serde_json::to_value(answer).map_err(Error::internal)
+}
+
+/// Answers one request.
+pub(crate) async fn front_door(State(app): State<App>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().copied().unwrap_or_default();
+    let headers: Vec<(&str, &str)> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    let host = header_of(&headers, "host").unwrap_or_default();
+    let request_id = crate::random::request_id().unwrap_or_default();
+    let mut reply = Reply {
+        request_id,
+        host: host.to_owned(),
+        format: Format::Json,
+        action: String::new(),
+    };
+    let body = match to_bytes(body, limits::REQUEST_BODY_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(_) => {
+            let text = format!(
+                "The request body is larger than {} bytes, or broke off.",
+                limits::REQUEST_BODY_BYTES_MAX
+            );
+            return reply.error(Fault::new(Code::RequestEntityTooLarge, text).into());
+        }
+    };
+    let raw = RawRequest {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers,
+        body: &body,
+    };
+    match answer(&app, peer, &raw, &mut reply).await {
+        Ok(value) => reply.success(value),
+        Err(error) => reply.error(error),
+    }
+}
+
+async fn answer(
+    app: &App,
+    peer: Peer,
+    raw: &RawRequest<'_>,
+    reply: &mut Reply,
+) -> Result<Value, Error> {
+    let params = raw.params()?;
+    reply.format = Format::of(raw, &params);
+    let presented = Presented::read(raw, &params)?;
+    reply.format = presented.format;
+    reply.action.clone_from(&presented.action);
+    let caller = app.auth.authenticate(raw, &params, &presented).await?;
+    if presented.version != VERSION {
+        return Err(Code::InvalidVersion.into());
+    }
+    let action = presented.action.as_str();
+    let operation = OPERATIONS.iter().find(|(name, _)| *name == action);
+    let (name, services) = operation.ok_or(Code::InvalidActionNotFound)?;
+    app.auth.authorise(&caller, services, name, peer.into())?;
+    let base = app.base_url(peer, &reply.host);
+    let call = Call {
+        app,
+        caller: &caller,
+        params: &params,
+        base: &base,
+        nonce: presented.nonce.as_deref().unwrap_or(&reply.request_id),
+    };
+    handle(name, &call).await
+}
+
+/// How to answer.
+struct Reply {
+    request_id: String,
+    host: String,
+    format: Format,
+    action: String,
+}
+
+impl Reply {
+    fn success(&self, mut value: Value) -> Response<Body> {
+        if let Some(members) = value.as_object_mut() {
+            members.insert(
+                "RequestId".to_owned(),
+                Value::String(self.request_id.clone()),
+            );
+        }
+        self.response(StatusCode::OK, &format!("{}Response", self.action), &value)
+    }
+
+    fn error(&self, error: Error) -> Response<Body> {
+        let code = error.fault.code;
+        if let Some(source) = &error.source {
+            let source = source.as_ref() as &dyn std::error::Error;
+            tracing::error!(request.id = %self.request_id, request.action = %self.action, code = code.wire(), error = source, "a request failed");
+        }
+        let status = StatusCode::from_u16(code.http_status());
+        let mut body = error_body(&error.fault, &self.request_id, &self.host);
+        if code == Code::TaskLimitExceeded
+            && let Some(members) = body.as_object_mut()
+        {
+            members.insert("CanCreate".to_owned(), Value::Bool(false));
+        }
+        self.response(
+            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            "Error",
+            &body,
+        )
+    }
+
+    fn response(&self, status: StatusCode, root: &str, value: &Value) -> Response<Body> {
+        let body = match self.format {
+            Format::Json => value.to_string(),
+            Format::Xml => to_xml(root, value),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static(self.format.content_type());
+        headers.insert(header::CONTENT_TYPE, content_type);
+        let trace_id = self.request_id.replace('-', "").to_lowercase();
+        for (name, text) in [
+            ("x-acs-request-id", &self.request_id),
+            ("x-acs-trace-id", &trace_id),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}
+
+fn header_of<'a>(headers: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|(it, _)| it.eq_ignore_ascii_case(name))
+        .map(|(_, value)| *value)
+}
+
+/// What is not there.
+pub(crate) async fn not_found(request: Request<Body>) -> Response<Body> {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|it| it.to_str().ok());
+    let reply = Reply {
+        request_id: crate::random::request_id().unwrap_or_default(),
+        host: host.unwrap_or_default().to_owned(),
+        format: Format::Json,
+        action: String::new(),
+    };
+    let text = format!(
+        "There is nothing at {}: the API is at /.",
+        request.uri().path()
+    );
+    reply.error(Fault::new(Code::InvalidActionNotFound, text).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_stand_in_order_once_each() {
+        assert!(OPERATIONS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}

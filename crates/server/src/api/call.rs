@@ -1,0 +1,90 @@
+//! One authorised call, and what handlers read from it.
+
+use model::{TaskType, limits};
+use protocol::api::PageInfo;
+use protocol::error::Fault;
+use protocol::params::Params;
+use store::{Page, PageRequest, Window};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::service::Error;
+
+/// An authorised call.
+pub(crate) struct Call<'a> {
+    /// The services.
+    pub(crate) app: &'a App,
+    /// Who asks.
+    pub(crate) caller: &'a Caller,
+    /// What was sent.
+    pub(crate) params: &'a Params,
+    /// The address under which the caller sees this control plane.
+    pub(crate) base: &'a str,
+    /// The request's nonce.
+    pub(crate) nonce: &'a str,
+}
+
+impl<'a> Call<'a> {
+    /// The page asked for.
+    pub(crate) fn page(&self, size_max: u32) -> Result<PageRequest, Error> {
+        let number = self
+            .params
+            .integer_in("CurrentPage", 1..=i64::from(u32::MAX), 1)?;
+        let default = i64::from(limits::PAGE_SIZE_DEFAULT);
+        let size = self
+            .params
+            .integer_in("PageSize", 1..=i64::from(size_max), default)?;
+        Ok(PageRequest {
+            number: u64::try_from(number).unwrap_or(1),
+            size: u32::try_from(size).unwrap_or(limits::PAGE_SIZE_DEFAULT),
+        })
+    }
+
+    /// The window asked for, in ms since 1970.
+    pub(crate) fn window(&self, start: &str, end: &str) -> Result<Window, Error> {
+        let read = |name| Ok::<_, Fault>(self.params.integer(name)?.map(model::UnixMillis));
+        let window = Window {
+            start: read(start)?,
+            end: read(end)?,
+        };
+        if let (Some(from), Some(to)) = (window.start, window.end)
+            && from > to
+        {
+            let help = format!("is later than {end}: the window is reversed");
+            return Err(Fault::invalid(start, &help).into());
+        }
+        Ok(window)
+    }
+
+    /// A short text that is stored.
+    pub(crate) fn short_text(&self, name: &str) -> Result<&'a str, Error> {
+        let text = self.params.get(name).unwrap_or_default();
+        if text.len() > limits::SHORT_TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+            let help = format!(
+                "is at most {} bytes without control characters",
+                limits::SHORT_TEXT_BYTES_MAX
+            );
+            return Err(Fault::invalid(name, &help).into());
+        }
+        Ok(text)
+    }
+
+    /// The task type asked for; `Ok(None)` for a documented type that Sickbay does not carry out.
+    pub(crate) fn task_type(&self, text: &str) -> Result<Option<TaskType>, Error> {
+        match text.parse() {
+            Ok(found) => Ok(Some(found)),
+            Err(_) if TaskType::FOREIGN.contains(&text) => Ok(None),
+            Err(error) => Err(Fault::invalid("TaskType", &format!("is not known: {error}")).into()),
+        }
+    }
+}
+
+/// The paging part of an answer.
+pub(crate) fn page_info<T>(request: PageRequest, page: &Page<T>) -> PageInfo {
+    PageInfo {
+        count: u32::try_from(page.rows.len()).unwrap_or(u32::MAX),
+        current_page: u32::try_from(request.number).unwrap_or(u32::MAX),
+        page_size: request.size,
+        total_count: page.total,
+    }
+}

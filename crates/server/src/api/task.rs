@@ -1,0 +1,364 @@
+//! Root tasks and their leaves.
+
+mod row;
+
+use model::{Status, TaskId, TaskType, limits};
+use protocol::api::Done;
+use protocol::api::param::TaskParam;
+use protocol::api::task::{
+    DescribeOnceTask, DescribeOnceTaskLeafRecordPage, GenerateOnceTask, LeafRecord,
+    ListUnfinishedOnceTask, OnceTaskInfo, Task, TaskInfo,
+};
+use protocol::error::{Code, Fault};
+use store::{Leaf, LeafQuery, LeafSlot, Page, PageRequest, Root, RootQuery, Window};
+
+use super::Call;
+use super::call::page_info;
+use crate::service::Error;
+use crate::service::task::NewTask;
+use row::{info, leaf_record, leaf_row, root_row, unfinished_row};
+
+/// `GenerateOnceTask`.
+pub(super) async fn generate(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
+    let type_text = call.params.required("TaskType")?;
+    let name = call.params.required("TaskName")?;
+    let param = call.params.required("Param")?;
+    let Some(task_type) = call.task_type(type_text)? else {
+        let help = format!(
+            "is `{type_text}`, which Sickbay does not carry out: {}",
+            model::task::NotATaskType
+        );
+        return Err(Fault::invalid("TaskType", &help).into());
+    };
+    call.short_text("TaskName")?;
+    let source = call.short_text("Source")?;
+    let param = TaskParam::parse(task_type, param)?;
+    let new = NewTask {
+        task_type,
+        name,
+        source,
+        param,
+        nonce: call.nonce,
+    };
+    let root = call.app.tasks.create(call.caller, new).await?;
+    Ok(GenerateOnceTask {
+        can_create: true,
+        collect_time: Some(root.created_at.0),
+        finish_count: root.totals.ended(),
+        last_task: Some(root.id.to_string()),
+        task_id: root.id.to_string(),
+        total_count: root.totals.total(),
+    })
+}
+
+/// `CancelOnceTask`.
+pub(super) async fn cancel(call: &Call<'_>) -> Result<Done, Error> {
+    let id = task_id("TaskId", call.params.required("TaskId")?)?;
+    call.app.tasks.cancel(call.caller, id).await?;
+    Ok(Done {})
+}
+
+/// `DescribeOnceTask`: with `TaskType` roots, newest first; with `RootTaskId` the leaves under it, by
+/// number; `TaskId` narrows either to one task.
+pub(super) async fn describe(call: &Call<'_>) -> Result<DescribeOnceTask, Error> {
+    let page = call.page(limits::PAGE_SIZE_MAX)?;
+    let window = call.window("StartTimeQuery", "EndTimeQuery")?;
+    let source = call.params.get("Source");
+    let one = call
+        .params
+        .get("TaskId")
+        .map(|it| task_id("TaskId", it))
+        .transpose()?;
+    let root_id = call.params.get("RootTaskId");
+    let task_type = call.params.get("TaskType");
+    let kind = match (task_type, root_id) {
+        (None, None) => {
+            let text = "The input parameter \"TaskType\" that is mandatory for processing this request is not supplied: TaskType and RootTaskId must not both be empty.";
+            return Err(Fault::new(Code::MissingParameter, text).into());
+        }
+        (Some(text), _) => Some(call.task_type(text)?),
+        (None, Some(_)) => None,
+    };
+    let keeps = |root: &Root| {
+        kind.is_none_or(|it| it == Some(root.task_type))
+            && source.is_none_or(|it| it == root.source)
+            && window.start.is_none_or(|it| root.created_at >= it)
+            && window.end.is_none_or(|it| root.created_at <= it)
+    };
+    if let Some(root_id) = root_id {
+        let root_id = task_id("RootTaskId", root_id)?.root();
+        let root = call.app.tasks.root(root_id).await?;
+        return if keeps(&root) {
+            leaves_of(call, &root, one, page).await
+        } else {
+            Ok(nothing(page))
+        };
+    }
+    if let Some(one) = one {
+        let root = call.app.tasks.root_if_any(one.root()).await?;
+        return match root.filter(keeps) {
+            Some(root) => one_task(call, root, one, page).await,
+            None => Ok(nothing(page)),
+        };
+    }
+    let Some(task_type) = kind.flatten() else {
+        return Ok(nothing(page));
+    };
+    let query = RootQuery {
+        task_type,
+        source: source.map(str::to_owned),
+        window,
+    };
+    let found = call.app.tasks.roots(&query, page).await?;
+    let info = page_info(page, &found);
+    let mut rows = Vec::with_capacity(found.rows.len());
+    for root in found.rows {
+        let view = call.app.tasks.root_view(root, call.base).await?;
+        rows.push(root_row(&view)?);
+    }
+    Ok(DescribeOnceTask {
+        page_info: info,
+        task_manage_response_list: rows,
+    })
+}
+
+fn nothing(page: PageRequest) -> DescribeOnceTask {
+    let none: Page<Root> = Page {
+        rows: Vec::new(),
+        total: 0,
+    };
+    DescribeOnceTask {
+        page_info: page_info(page, &none),
+        task_manage_response_list: Vec::new(),
+    }
+}
+
+fn single(page: PageRequest, row: Task) -> DescribeOnceTask {
+    let rows = if page.number == 1 {
+        vec![row]
+    } else {
+        Vec::new()
+    };
+    let page_of = Page { total: 1, rows };
+    DescribeOnceTask {
+        page_info: page_info(page, &page_of),
+        task_manage_response_list: page_of.rows,
+    }
+}
+
+async fn one_task(
+    call: &Call<'_>,
+    root: Root,
+    one: TaskId,
+    page: PageRequest,
+) -> Result<DescribeOnceTask, Error> {
+    match one {
+        TaskId::Root(_) => {
+            let view = call.app.tasks.root_view(root, call.base).await?;
+            Ok(single(page, root_row(&view)?))
+        }
+        TaskId::Leaf(id) => match call.app.tasks.leaf(id).await? {
+            Some(leaf) => {
+                let views = call
+                    .app
+                    .tasks
+                    .leaf_views(&root, vec![leaf], call.base)
+                    .await?;
+                let row = views.iter().map(|it| leaf_row(&root, it, true)).next();
+                row.map_or_else(|| Ok(nothing(page)), |row| Ok(single(page, row?)))
+            }
+            None => Ok(nothing(page)),
+        },
+    }
+}
+
+async fn leaves_of(
+    call: &Call<'_>,
+    root: &Root,
+    one: Option<TaskId>,
+    page: PageRequest,
+) -> Result<DescribeOnceTask, Error> {
+    match one {
+        Some(one) if one.root() != root.id => Ok(nothing(page)),
+        Some(one) => one_task(call, root.clone(), one, page).await,
+        None => {
+            let query = LeafQuery::Root {
+                root: root.id,
+                statuses: Vec::new(),
+            };
+            let found = call.app.tasks.leaves(&query, page, true).await?;
+            let info = page_info(page, &found);
+            let views = call
+                .app
+                .tasks
+                .leaf_views(root, found.rows, call.base)
+                .await?;
+            let rows: Result<Vec<Task>, Error> =
+                views.iter().map(|it| leaf_row(root, it, false)).collect();
+            Ok(DescribeOnceTask {
+                page_info: info,
+                task_manage_response_list: rows?,
+            })
+        }
+    }
+}
+
+/// `DescribeOnceTaskLeafRecordPage`.
+pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeafRecordPage, Error> {
+    let type_text = call.params.required("TaskType")?;
+    call.params.boolean("RelateInfo")?;
+    let page = call.page(limits::LEAF_PAGE_SIZE_MAX)?;
+    let window = call.window("StartTime", "EndTime")?;
+    let statuses = statuses(call)?;
+    let task_type = call.task_type(type_text)?;
+    let one = call
+        .params
+        .get("TaskId")
+        .map(|it| task_id("TaskId", it))
+        .transpose()?;
+    let source = call.params.get("Source");
+    let found = match (task_type, one) {
+        (None, _) => Page {
+            rows: Vec::new(),
+            total: 0,
+        },
+        (Some(task_type), None) => {
+            let roots = RootQuery {
+                task_type,
+                source: source.map(str::to_owned),
+                window,
+            };
+            let query = LeafQuery::Roots { roots, statuses };
+            call.app.tasks.leaves(&query, page, false).await?
+        }
+        (Some(task_type), Some(one)) => {
+            let root = call.app.tasks.root(one.root()).await?;
+            let keeps = root.task_type == task_type
+                && source.is_none_or(|it| it == root.source)
+                && window.start.is_none_or(|it| root.created_at >= it)
+                && window.end.is_none_or(|it| root.created_at <= it);
+            match one {
+                _ if !keeps => Page {
+                    rows: Vec::new(),
+                    total: 0,
+                },
+                TaskId::Root(root) => {
+                    let query = LeafQuery::Root { root, statuses };
+                    call.app.tasks.leaves(&query, page, false).await?
+                }
+                TaskId::Leaf(id) => one_leaf(call, id, &statuses, page).await?,
+            }
+        }
+    };
+    let info = page_info(page, &found);
+    let once_tasks = records(call, found.rows).await?;
+    Ok(DescribeOnceTaskLeafRecordPage {
+        once_tasks,
+        page_info: info,
+    })
+}
+
+async fn one_leaf(
+    call: &Call<'_>,
+    id: model::LeafId,
+    statuses: &[Status],
+    page: PageRequest,
+) -> Result<Page<Leaf>, Error> {
+    let leaf = call.app.tasks.leaf(id).await?;
+    let keeps = |it: &Leaf| statuses.is_empty() || statuses.contains(&it.state.status);
+    let rows: Vec<Leaf> = leaf.into_iter().filter(keeps).collect();
+    let total = u64::try_from(rows.len()).unwrap_or_default();
+    let rows = if page.number == 1 { rows } else { Vec::new() };
+    Ok(Page { rows, total })
+}
+
+fn statuses(call: &Call<'_>) -> Result<Vec<Status>, Error> {
+    let mut statuses = Vec::new();
+    for text in call.params.list("StatusList") {
+        let status = Status::from_wire(text).ok_or_else(|| {
+            Fault::invalid(
+                "StatusList",
+                "names statuses: INIT, START, DISPATCH, SUCCESS, FAIL, TIMEOUT",
+            )
+        })?;
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
+}
+
+async fn records(call: &Call<'_>, leaves: Vec<Leaf>) -> Result<Vec<LeafRecord>, Error> {
+    let mut records = Vec::with_capacity(leaves.len());
+    let mut rest = leaves.as_slice();
+    while let Some(first) = rest.first() {
+        let root = call.app.tasks.root(first.id.root).await?;
+        let count = rest.iter().take_while(|it| it.id.root == root.id).count();
+        let (these, others) = rest.split_at(count);
+        for (leaf, uuid) in these.iter().zip(call.app.tasks.host_uuids(these).await?) {
+            records.push(leaf_record(&root, leaf, uuid));
+        }
+        rest = others;
+    }
+    Ok(records)
+}
+
+/// `GetLastOnceTaskInfo`.
+pub(super) async fn last_info(call: &Call<'_>) -> Result<OnceTaskInfo, Error> {
+    let type_text = call.params.required("TaskType")?;
+    call.params.required("TaskName")?;
+    let source = call.params.get("Source").map(str::to_owned);
+    let root = match call.task_type(type_text)? {
+        Some(task_type) => {
+            let query = RootQuery {
+                task_type,
+                source,
+                window: Window::default(),
+            };
+            call.app.tasks.last(&query).await?
+        }
+        None => None,
+    };
+    Ok(root.map_or_else(no_task, |it| info(&it)))
+}
+
+/// `GetOnceTaskResultInfo`.
+pub(super) async fn result_info(call: &Call<'_>) -> Result<OnceTaskInfo, Error> {
+    let type_text = call.params.required("TaskType")?;
+    call.params.required("TaskName")?;
+    let id = task_id("TaskId", call.params.required("TaskId")?)?;
+    let task_type: Option<TaskType> = call.task_type(type_text)?;
+    let root = call.app.tasks.root_if_any(id.root()).await?;
+    let root = root.filter(|it| Some(it.task_type) == task_type);
+    Ok(root.map_or_else(no_task, |it| info(&it)))
+}
+
+fn no_task() -> OnceTaskInfo {
+    OnceTaskInfo {
+        task_info: TaskInfo {
+            result: Some("TASK_NOT_EXISTS".to_owned()),
+            ..TaskInfo::default()
+        },
+        ..OnceTaskInfo::default()
+    }
+}
+
+/// `ListUnfinishedOnceTask`.
+pub(super) async fn unfinished(call: &Call<'_>) -> Result<ListUnfinishedOnceTask, Error> {
+    let type_text = call.params.required("TaskType")?;
+    let target = call.params.get("Target").ok_or(Code::Minus101)?;
+    let Some(task_type) = call.task_type(type_text)? else {
+        return Ok(ListUnfinishedOnceTask::default());
+    };
+    let host = call.app.hosts.get(target).await?.host;
+    let found = call.app.tasks.unfinished_of(host.number, task_type).await?;
+    let row = |(root, slot): &(Root, LeafSlot)| unfinished_row(root, slot, target);
+    Ok(ListUnfinishedOnceTask {
+        once_tasks: found.iter().map(row).collect(),
+    })
+}
+
+fn task_id(name: &str, text: &str) -> Result<TaskId, Fault> {
+    text.parse()
+        .map_err(|error: model::id::NotAnId| Fault::invalid(name, &error.to_string()))
+}

@@ -1,0 +1,252 @@
+//! The rows of task lists: what one root or leaf looks like in an answer.
+
+use model::{Dispatch, LeafState, Reason, Status, cause};
+use protocol::api::task::{
+    HostDetail, LeafRecord, OnceTaskInfo, Task, TaskInfo, UnfinishedTask, write_details,
+};
+use protocol::facts::HostFacts;
+use protocol::work::Work;
+use store::{Leaf, LeafSlot, Root};
+
+use crate::api::host::Addresses;
+use crate::service::Error;
+use crate::service::task::{LeafView, RootView};
+
+pub(super) fn root_row(view: &RootView) -> Result<Task, Error> {
+    let root = &view.root;
+    let totals = root.totals;
+    let status = totals.status();
+    let details: Vec<HostDetail> = view
+        .leaves
+        .iter()
+        .map(|it| host_detail(root, it, false))
+        .collect();
+    Ok(Task {
+        detail_data: write_details(&details).map_err(Error::internal)?,
+        fail_count: totals.fail,
+        progress: format!("{}%", totals.progress_percent()),
+        result_info: root_result(root),
+        success_count: totals.success,
+        task_end_time: root.ended_at.map(|it| it.0),
+        task_id: root.id.to_string(),
+        task_name: root.name.clone(),
+        task_start_time: Some(root.created_at.0),
+        task_status: status.wire_number(),
+        task_status_text: status.wire().to_owned(),
+        task_type: root.task_type.wire().to_owned(),
+        total_count: totals.total(),
+        timeout_count: totals.timeout,
+        unfinished_count: totals.unfinished(),
+        source: root.source.clone(),
+    })
+}
+
+fn root_result(root: &Root) -> String {
+    if root.totals.unfinished() > 0 {
+        return String::new();
+    }
+    match root.totals.status() {
+        Status::Success if root.totals.success == root.totals.total() => "successful".to_owned(),
+        _ if root.cancelled_at.is_some() => "cancelled".to_owned(),
+        _ => format!(
+            "{} succeeded, {} failed, {} timed out",
+            root.totals.success, root.totals.fail, root.totals.timeout
+        ),
+    }
+}
+
+pub(super) fn leaf_row(root: &Root, view: &LeafView, whole: bool) -> Result<Task, Error> {
+    let state = view.leaf.state;
+    let ended = state.status.is_final();
+    let detail = host_detail(root, view, whole);
+    let one_if = |it| u32::from(state.status == it);
+    Ok(Task {
+        detail_data: write_details(&[detail]).map_err(Error::internal)?,
+        fail_count: one_if(Status::Fail),
+        progress: if ended { "100%" } else { "0%" }.to_owned(),
+        result_info: leaf_result(state),
+        success_count: one_if(Status::Success),
+        task_end_time: ended.then_some(state.at.0),
+        task_id: view.leaf.id.to_string(),
+        task_name: root.name.clone(),
+        task_start_time: Some(root.created_at.0),
+        task_status: state.status.wire_number(),
+        task_status_text: state.status.wire().to_owned(),
+        task_type: root.task_type.wire().to_owned(),
+        total_count: 1,
+        timeout_count: one_if(Status::Timeout),
+        unfinished_count: u32::from(!ended),
+        source: root.source.clone(),
+    })
+}
+
+fn leaf_result(state: LeafState) -> String {
+    match state.status {
+        Status::Success => "successful".to_owned(),
+        Status::Fail | Status::Timeout => state.reason.sentence().to_owned(),
+        Status::Init | Status::Start | Status::Dispatch => String::new(),
+    }
+}
+
+/// The per-host object of `DetailData`; `whole` includes asset lists, which can be large.
+fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
+    let facts: HostFacts = serde_json::from_str(&view.host.facts).unwrap_or_default();
+    let addresses = Addresses::of(&facts);
+    let state = view.leaf.state;
+    let mut detail = HostDetail {
+        dispatch_type: state.dispatch.into(),
+        problem_type: problem_type(root),
+        uuid: view.host.uuid.to_string(),
+        instance_id: view.host.uuid.to_string(),
+        instance_name: view.host.name.clone(),
+        internet_ip: addresses.internet.unwrap_or_default(),
+        intranet_ip: addresses.intranet.unwrap_or_default(),
+        url: view.bundle_url.clone().unwrap_or_default(),
+        status: state.status.wire().to_owned(),
+        reason: state.reason.wire().to_owned(),
+        message: message(root, view),
+        online: Some(view.online),
+        ..HostDetail::default()
+    };
+    if let Some(command) = &view.manual_command {
+        detail.dispatch_type = Dispatch::Manual.into();
+        detail.res_code.push(cause::FIX_RUN_BY_HAND.to_string());
+        detail.res_msg.push(command.clone());
+    }
+    let Some(answer) = &view.answer else {
+        return detail;
+    };
+    if let Some(check) = &answer.check {
+        for finding in &check.findings {
+            detail.cause_code.push(finding.cause.to_string());
+            detail.cause_msg.push(finding.summary.clone());
+            let cause = model::Cause::find(finding.cause);
+            for fix in cause.map_or(&[][..], model::Cause::fixes) {
+                let code = fix.code().to_string();
+                if !detail.res_code.contains(&code) {
+                    detail.res_code.push(code);
+                    detail.res_msg.push(fix.sentence().to_owned());
+                }
+            }
+        }
+        detail.findings.clone_from(&check.findings);
+        if whole {
+            detail.probes.clone_from(&check.probes);
+        }
+    }
+    if let Some(ops) = &answer.ops {
+        detail.exit_code = ops.exit_code;
+        detail.signal = ops.signal;
+        detail.stdout = Some(ops.stdout.text.clone());
+        detail.stderr = Some(ops.stderr.text.clone());
+    }
+    if whole {
+        detail.assets.clone_from(&answer.assets);
+    }
+    detail
+}
+
+fn problem_type(root: &Root) -> String {
+    match serde_json::from_str(&root.work) {
+        Ok(Work::Check(check)) => check.problem_type,
+        _ => String::new(),
+    }
+}
+
+/// Why a leaf waits, or why it ended.
+fn message(root: &Root, view: &LeafView) -> String {
+    let state = view.leaf.state;
+    let answered = view.answer.as_ref().map(|it| it.message.as_str());
+    let answered = answered.filter(|it| !it.is_empty());
+    match (state.status, answered) {
+        (_, Some(text)) => text.to_owned(),
+        (Status::Success, None) => String::new(),
+        (Status::Fail | Status::Timeout, None) => state.reason.sentence().to_owned(),
+        (Status::Init | Status::Start | Status::Dispatch, None) => waits(root, view),
+    }
+}
+
+fn waits(root: &Root, view: &LeafView) -> String {
+    if root.cancelled_at.is_some() {
+        return "being cancelled".to_owned();
+    }
+    let seen = protocol::stamp::format(view.host.seen_at.0);
+    match (view.leaf.state.status, view.online) {
+        (Status::Dispatch, true) if view.leaf.state.dispatch == Dispatch::Auto => {
+            "running".to_owned()
+        }
+        (Status::Dispatch, false) if view.leaf.state.dispatch == Dispatch::Auto => {
+            format!("the host has the order and is offline since {seen}")
+        }
+        (_, true) => "being handed to the host".to_owned(),
+        (_, false) => format!("host offline since {seen}"),
+    }
+}
+
+pub(super) fn leaf_record(root: &Root, leaf: &Leaf, target: String) -> LeafRecord {
+    let state = leaf.state;
+    let ended = state.status.is_final();
+    LeafRecord {
+        end_time: ended.then_some(state.at.0),
+        finish: u8::from(ended),
+        finish_count: u8::from(ended).to_string(),
+        progress: if ended { 100 } else { 0 },
+        real_run_time: (state.status != Status::Init).then_some(state.at.0),
+        result_info: leaf_record_result(state),
+        start_time: Some(root.created_at.0),
+        status: state.status.wire_number().to_string(),
+        status_text: state.status.wire().to_owned(),
+        target,
+        target_type: "UUID".to_owned(),
+        task_id: leaf.id.to_string(),
+        task_name: root.name.clone(),
+        task_type: root.task_type.wire().to_owned(),
+        total_count: "1".to_owned(),
+        reason: state.reason.wire().to_owned(),
+    }
+}
+
+fn leaf_record_result(state: LeafState) -> String {
+    match (state.status, state.reason) {
+        (Status::Success, _) => "SUCCESS".to_owned(),
+        (_, Reason::None) => String::new(),
+        (_, reason) => reason.wire().to_uppercase(),
+    }
+}
+
+pub(super) fn info(root: &Root) -> OnceTaskInfo {
+    let status = root.totals.status();
+    OnceTaskInfo {
+        collect_time: Some(root.created_at.0),
+        finish_count: root.totals.ended(),
+        task_id: 0,
+        root_task_id: Some(root.id.to_string()),
+        task_info: TaskInfo {
+            progress: Some(root.totals.progress_percent()),
+            result: status.is_final().then(|| status.wire().to_owned()),
+            status: Some(status.wire().to_owned()),
+        },
+        total_count: root.totals.total(),
+    }
+}
+
+pub(super) fn unfinished_row(root: &Root, slot: &LeafSlot, target: &str) -> UnfinishedTask {
+    let state = slot.state;
+    UnfinishedTask {
+        end_time: None,
+        finish: 0,
+        finish_count: 0,
+        progress: 0,
+        real_run_time: (state.status != Status::Init).then_some(state.at.0),
+        result_info: String::new(),
+        start_time: Some(root.created_at.0),
+        status: state.status.wire_number(),
+        status_text: state.status.wire().to_owned(),
+        target: target.to_owned(),
+        target_type: "UUID".to_owned(),
+        task_id: slot.id.to_string(),
+        task_name: root.name.clone(),
+        task_type: root.task_type.wire().to_owned(),
+        total_count: 1,
+    }
+}

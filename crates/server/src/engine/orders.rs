@@ -1,0 +1,69 @@
+//! Signs orders and the tokens of manual commands.
+
+use model::{HostUuid, LeafId, UnixMillis};
+use protocol::frame::{OrderKey, SignedOrder};
+use protocol::order::{Order, key_id, sign};
+use ring::hmac;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use store::Root;
+
+/// Holds the keys that make orders and manual commands genuine.
+pub(crate) struct Signer {
+    order: Ed25519KeyPair,
+    ticket: hmac::Key,
+}
+
+impl Signer {
+    pub(crate) fn new(order: Ed25519KeyPair, ticket: hmac::Key) -> Self {
+        Self { order, ticket }
+    }
+
+    /// The order of one leaf.
+    pub(crate) fn order(
+        &self,
+        root: &Root,
+        leaf: LeafId,
+        host: &HostUuid,
+        now: UnixMillis,
+    ) -> SignedOrder {
+        let order = Order {
+            leaf_id: leaf.to_string(),
+            host_uuid: host.to_string(),
+            task_type: root.task_type.number().into(),
+            work: root.work.clone(),
+            issued_ms: now.0,
+            deadline_ms: root.deadline.0,
+            operator: root.operator.clone(),
+        };
+        sign(&order, &self.order)
+    }
+
+    /// The keys whose orders agents are to obey.
+    pub(crate) fn order_keys(&self) -> Vec<OrderKey> {
+        let public_key = self.order.public_key().as_ref().to_vec();
+        vec![OrderKey {
+            id: key_id(&public_key),
+            public_key,
+        }]
+    }
+
+    /// The token that opens a session for this leaf and host only. It is derived, not stored, and
+    /// good until the leaf ends.
+    pub(crate) fn ticket(&self, leaf: LeafId, host: &HostUuid) -> String {
+        let tag = hmac::sign(&self.ticket, ticket_message(leaf, host).as_bytes());
+        data_encoding::BASE64URL_NOPAD.encode(tag.as_ref())
+    }
+
+    /// Whether this is the token of that leaf and host.
+    pub(crate) fn is_ticket(&self, ticket: &str, leaf: LeafId, host: &HostUuid) -> bool {
+        data_encoding::BASE64URL_NOPAD
+            .decode(ticket.as_bytes())
+            .is_ok_and(|tag| {
+                hmac::verify(&self.ticket, ticket_message(leaf, host).as_bytes(), &tag).is_ok()
+            })
+    }
+}
+
+fn ticket_message(leaf: LeafId, host: &HostUuid) -> String {
+    format!("{leaf}:{host}")
+}

@@ -1,0 +1,322 @@
+//! One control-plane process: opens what it needs, runs, stops cleanly.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{any, get};
+use ring::rand::SystemRandom;
+use ring::signature::Ed25519KeyPair;
+use store::{SqliteStore, Store};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, Services};
+use crate::auth::{Auth, RootKey, Sealer};
+use crate::certificate::{Certificate, CertificateSource};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{Engine, Signer};
+use crate::gateway::{Gateway, agent_door};
+use crate::service::access::Access;
+use crate::service::host::Hosts;
+use crate::service::install_code::InstallCodes;
+use crate::service::task::Tasks;
+use crate::service::{Bundles, Checker};
+use crate::{api, download, listen};
+
+/// How a node is to be set up.
+#[derive(Clone)]
+pub struct Options {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// TLS; `None`: plain HTTP.
+    pub certificate: Option<CertificateSource>,
+    /// The root key; `None`: from the data directory, made on first start.
+    pub root_key: Option<RootKey>,
+    /// The address that agents and operators are to use, such as `https://sickbay.example`.
+    pub public_url: Option<String>,
+    /// The program that is handed out as the stand-alone checker.
+    pub checker: PathBuf,
+    /// Root tasks that may be unfinished at the same time.
+    pub roots_running_max: usize,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the data directory.
+    #[error("{what} `{path}` cannot be used", path = path.display())]
+    File {
+        /// What it is.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The address.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The store.
+    #[error("the store does not open")]
+    Store(#[from] store::Error),
+    /// Another node uses the data directory.
+    #[error("`{path}` is in use by another node", path = .0.display())]
+    InUse(PathBuf),
+    /// A stored key does not open.
+    #[error(
+        "the stored signing key does not open: does `secret.key` belong to this data directory?"
+    )]
+    Key,
+}
+
+/// A node that is ready to run.
+pub struct Node {
+    app: App,
+    router: Router,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    root_key: RootKey,
+    fingerprint: Option<String>,
+    _lock: std::fs::File,
+}
+
+impl Node {
+    /// Opens the store and binds the address.
+    ///
+    /// # Errors
+    /// What is missing, damaged or in use.
+    pub async fn open(options: Options) -> Result<Self, Error> {
+        let data = &options.data;
+        let lock = prepare(data)?;
+        let file = |what, name: &str| {
+            let path = data.join(name);
+            move |source| Error::File { what, path, source }
+        };
+        let sealer =
+            Sealer::open(&data.join("secret.key")).map_err(file("the key file", "secret.key"))?;
+        let root_key = match options.root_key.clone() {
+            Some(key) => key,
+            None => RootKey::open(&data.join("root-key.json"))
+                .map_err(file("the root key", "root-key.json"))?,
+        };
+        let certificate = options
+            .certificate
+            .as_ref()
+            .map(|source| Certificate::open(source, data).map_err(file("the certificate", "tls")))
+            .transpose()?;
+        let folder = data.clone();
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&folder)).await;
+        let store: Arc<dyn Store> = match opened {
+            Ok(store) => Arc::new(store?),
+            Err(error) => return Err(Error::Store(store::Error::Unavailable(Box::new(error)))),
+        };
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .map_err(|error| Error::Listen(options.listen, error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::Listen(options.listen, error))?;
+        let fingerprint = certificate
+            .as_ref()
+            .and_then(|it| it.fingerprint)
+            .map(|it| it.to_string());
+        let app = build(
+            &options,
+            store,
+            Arc::new(sealer),
+            root_key.clone(),
+            fingerprint.clone(),
+        )
+        .await?;
+        Ok(Self {
+            router: router(app.clone()),
+            app,
+            listener,
+            address,
+            tls: certificate.map(|it| it.acceptor),
+            root_key,
+            fingerprint,
+            _lock: lock,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The root key.
+    #[must_use]
+    pub const fn root_key(&self) -> &RootKey {
+        &self.root_key
+    }
+
+    /// The fingerprint of its own certificate, to be pinned.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// Runs until `shutdown`, then drains: no new work, running requests end, sessions are told,
+    /// what was reported is committed.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let app = self.app;
+        let tasks = TaskTracker::new();
+        let engine = Arc::clone(&app.engine);
+        let until = shutdown.clone();
+        tasks.spawn(async move { engine.run(until).await });
+        let close_sessions = app.gateway.shutdown.clone();
+        let until = shutdown.clone();
+        tasks.spawn(async move {
+            until.cancelled().await;
+            close_sessions.cancel();
+        });
+        let serving = listen::serve(self.listener, self.tls, self.router, shutdown.clone());
+        tokio::pin!(serving);
+        tokio::select! {
+            () = serving.as_mut() => {}
+            () = shutdown.cancelled() => {
+                if tokio::time::timeout(DRAIN, serving).await.is_err() {
+                    tracing::warn!("some connections did not end in time");
+                }
+            }
+        }
+        app.gateway.tasks.close();
+        tasks.close();
+        if tokio::time::timeout(DRAIN, app.gateway.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some sessions did not end in time");
+        }
+        tasks.wait().await;
+        app.store.close().await;
+    }
+}
+
+/// Time for what runs to end when the node stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+fn prepare(data: &Path) -> Result<std::fs::File, Error> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let wrong = |source| Error::File {
+        what: "the data directory",
+        path: data.to_owned(),
+        source,
+    };
+    let mut builder = std::fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .map_err(wrong)?;
+    builder.create(data.join("bundles")).map_err(wrong)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).write(true).truncate(false).mode(0o600);
+    let lock = options.open(data.join("lock")).map_err(wrong)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(data.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(wrong(error)),
+    }
+}
+
+async fn build(
+    options: &Options,
+    store: Arc<dyn Store>,
+    sealer: Arc<Sealer>,
+    root_key: RootKey,
+    fingerprint: Option<String>,
+) -> Result<App, Error> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let order_key = order_key(store.as_ref(), &sealer).await?;
+    let signer = Arc::new(Signer::new(order_key, sealer.derive("manual command")));
+    let engine = Arc::new(Engine::new(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        Arc::clone(&signer),
+    ));
+    let bundles = Arc::new(Bundles::new(
+        options.data.join("bundles"),
+        sealer.derive("bundle address"),
+    ));
+    let checker = Arc::new(Checker::new(options.checker.clone(), fingerprint.clone()));
+    Ok(App::new(Services {
+        auth: Auth::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&sealer),
+            root_key,
+        ),
+        access: Access {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            sealer,
+        },
+        tasks: Tasks {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            engine: Arc::clone(&engine),
+            signer: Arc::clone(&signer),
+            bundles: Arc::clone(&bundles),
+            checker: Arc::clone(&checker),
+            running_max: options.roots_running_max,
+            creating: tokio::sync::Mutex::new(()),
+        },
+        hosts: Hosts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            engine: Arc::clone(&engine),
+        },
+        install_codes: InstallCodes {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+        },
+        gateway: Gateway::default(),
+        public_url: options.public_url.clone(),
+        store,
+        clock,
+        engine,
+        signer,
+        bundles,
+        checker,
+        fingerprint,
+    }))
+}
+
+async fn order_key(store: &dyn Store, sealer: &Sealer) -> Result<Ed25519KeyPair, Error> {
+    const NAME: &str = "order-key";
+    let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Key)?;
+    let sealed = sealer.seal(NAME, made.as_ref()).map_err(|_| Error::Key)?;
+    let stored = store.setting_put_new(NAME, sealed).await?;
+    let key = sealer.open_sealed(NAME, &stored).map_err(|_| Error::Key)?;
+    Ed25519KeyPair::from_pkcs8(&key).map_err(|_| Error::Key)
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/", any(api::front_door))
+        .route("/agent", get(agent_door))
+        .route("/bundle/{file}", get(download::bundle))
+        .route("/checker/sickbay-agent", get(download::checker))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(download::ready))
+        .fallback(api::not_found)
+        .with_state(app)
+}
