@@ -1,2 +1,109 @@
-//! stub
-fn main() {}
+//! Measures Sickbay through its real release binaries and prints figures with the machine's own
+//! ceiling, measured in the same run, beside them.
+//!
+//! `cargo build --release --bins && cargo run --release -p bench -- WORKLOAD [--json]`
+
+mod api;
+mod bare;
+mod house;
+mod idle;
+mod load;
+mod start;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+#[derive(Parser)]
+#[command(about = "Measures Sickbay through its real release binaries")]
+struct Cli {
+    /// Print one JSON object instead of a line for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+#[derive(Subcommand)]
+enum Workload {
+    /// Signed DescribeOnceTask requests beside a bare route that returns the same bytes
+    Api {
+        /// Requests of each kind
+        #[arg(long, default_value_t = 40_000)]
+        requests: usize,
+        /// Connections at once
+        #[arg(long, default_value_t = 16)]
+        connections: usize,
+    },
+    /// Size of the agent, and what it uses while it is idle
+    Idle {
+        /// How long it is watched, in seconds
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+    /// From the start of the program to its first useful sign
+    Start {
+        /// Starts of each kind
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+    },
+    /// The bare HTTP server that `api` is compared with; answers every request with its input
+    #[command(hide = true)]
+    Bare,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.workload) {
+        Ok(Some(result)) => {
+            print(&result, cli.json);
+            ExitCode::SUCCESS
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(workload: &Workload) -> anyhow::Result<Option<Value>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(async {
+        Ok(match workload {
+            Workload::Api {
+                requests,
+                connections,
+            } => Some(api::run(*requests, *connections).await?),
+            Workload::Idle { seconds } => Some(idle::run(*seconds).await?),
+            Workload::Start { runs } => Some(start::run(*runs)?),
+            Workload::Bare => {
+                bare::serve().await?;
+                None
+            }
+        })
+    })
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are what this program is for"
+)]
+fn print(result: &Value, json: bool) {
+    if json {
+        println!("{result}");
+    } else {
+        println!("{result:#}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "where a program says why it failed")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

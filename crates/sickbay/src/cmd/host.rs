@@ -1,0 +1,102 @@
+//! `sickbay host`: the hosts that are enrolled.
+
+use client::{Client, HostQuery};
+use model::limits::LEAF_PAGE_SIZE_MAX;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::ui::{self, Column, Ui, cell, count, time};
+
+/// Commands of `sickbay host`.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the hosts
+    List {
+        /// Only hosts where this matches, such as instanceName=web-1
+        #[arg(long = "where", value_name = "NAME=VALUE", value_parser = super::key_value)]
+        criteria: Vec<(String, String)>,
+        /// Show at most so many; 0: all
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show one host
+    Get {
+        /// The host
+        uuid: String,
+    },
+    /// Forget a host: its agent is refused from now on
+    Remove {
+        /// The host
+        uuid: String,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        title: "UUID",
+        cell: |row| cell(row, "Uuid"),
+    },
+    Column {
+        title: "NAME",
+        cell: |row| cell(row, "InstanceName"),
+    },
+    Column {
+        title: "AGENT",
+        cell: |row| cell(row, "ClientStatus"),
+    },
+    Column {
+        title: "ADDRESS",
+        cell: |row| cell(row, "Ip"),
+    },
+    Column {
+        title: "SYSTEM",
+        cell: |row| cell(row, "OsName"),
+    },
+    Column {
+        title: "LAST CONTACT",
+        cell: |row| time(row, "LastLoginTimestamp"),
+    },
+];
+
+pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+    match command {
+        Command::List { criteria, limit } => {
+            let limit = ui.limit(limit);
+            let mut pages = client.hosts(&HostQuery { criteria }, LEAF_PAGE_SIZE_MAX);
+            let mut list = ui.list(COLUMNS, "Uuid");
+            let mut shown = 0;
+            while shown < limit
+                && let Some(hosts) = pages.next().await?
+            {
+                for host in hosts.into_iter().take(limit - shown) {
+                    list.push(json!(host))?;
+                    shown += 1;
+                }
+            }
+            list.finish()?;
+            say_rest(ui, shown, pages.total(), "host");
+        }
+        Command::Get { uuid } => {
+            let host = json!(client.host(&uuid).await?.asset_detail);
+            ui.object(&host, "Uuid", || ui::pairs(&host))?;
+        }
+        Command::Remove { uuid } => {
+            client.remove_host(&uuid).await?;
+            ui.say(&format!("removed host {uuid}"));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Says that a list was cut: silence would be taken for completeness.
+pub(crate) fn say_rest(ui: &Ui, shown: usize, total: Option<u64>, noun: &str) {
+    let shown = u64::try_from(shown).unwrap_or(u64::MAX);
+    if let Some(total) = total
+        && shown < total
+    {
+        ui.say(&format!(
+            "shown {shown} of {}; --limit 0 shows all",
+            count(total, noun)
+        ));
+    }
+}

@@ -1,0 +1,146 @@
+//! `sickbay install-code`: the codes with which hosts enrol.
+
+use client::{Client, NewInstallCode};
+use protocol::api::install_code::InstallCode;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::ui::{Column, Ui, cell, time};
+
+/// Commands of `sickbay install-code`.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Create a code and print the command to run on each host
+    Create {
+        /// Hours until it expires; without it, the server's default
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=8_760))]
+        hours: Option<i64>,
+        /// Number of the group that hosts join
+        #[arg(long, value_name = "ID")]
+        group: Option<i64>,
+    },
+    /// List the codes
+    List,
+    /// Revoke a code; hosts that enrolled with it stay
+    Delete {
+        /// The code
+        code: String,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        title: "CODE",
+        cell: |row| cell(row, "CaptchaCode"),
+    },
+    Column {
+        title: "EXPIRES",
+        cell: |row| time(row, "ExpiredDate"),
+    },
+    Column {
+        title: "GROUP",
+        cell: |row| cell(row, "GroupName"),
+    },
+];
+
+pub(crate) async fn run(
+    command: Command,
+    client: &Client,
+    pin: Option<&str>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    match command {
+        Command::Create { hours, group } => create(hours, group, client, pin, ui).await?,
+        Command::List => {
+            let mut list = ui.list(COLUMNS, "CaptchaCode");
+            for code in client.install_codes().await?.install_codes {
+                list.push(json!(code))?;
+            }
+            list.finish()?;
+        }
+        Command::Delete { code } => {
+            client.delete_install_code(&code).await?;
+            ui.say(&format!("revoked install code {code}"));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+async fn create(
+    hours: Option<i64>,
+    group: Option<i64>,
+    client: &Client,
+    pin: Option<&str>,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let new = NewInstallCode {
+        expires_ms: hours.map(super::hours_from_now),
+        group_id: group,
+        only_image: false,
+    };
+    let code = client.create_install_code(&new).await?.captcha_code;
+    // Whoever may create codes need not be allowed to ask the server about itself: then what we were told will do.
+    let info = client.server_info().await.unwrap_or_default();
+    let url = info
+        .public_url
+        .unwrap_or_else(|| client.endpoint().to_string());
+    let pin = info.fingerprint.or_else(|| pin.map(str::to_owned));
+    let command = enrol_command(&url, &code, pin.as_deref());
+    let all = client.install_codes().await?.install_codes;
+    let made = all.into_iter().find(|it| it.captcha_code == code);
+    let mut value = json!(made.unwrap_or_else(|| InstallCode {
+        captcha_code: code.clone(),
+        ..InstallCode::default()
+    }));
+    if let Some(members) = value.as_object_mut() {
+        members.insert("EnrolCommand".to_owned(), json!(command));
+    }
+    ui.object(&value, "CaptchaCode", || {
+        format!(
+            "install code {code}, expires {}\nRun on each host, as root:\n\n  {command}\n",
+            time(&value, "ExpiredDate")
+        )
+    })?;
+    Ok(())
+}
+
+/// What to run on a host. All parts are of a harmless alphabet, or quoted.
+fn enrol_command(url: &str, code: &str, pin: Option<&str>) -> String {
+    let mut command = format!(
+        "sickbay-agent enrol --server {} --install-code {}",
+        quoted(url),
+        quoted(code)
+    );
+    if let Some(pin) = pin {
+        command.push_str(" --pin ");
+        command.push_str(&quoted(pin));
+    }
+    command
+}
+
+/// One word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    let harmless = |it: char| it.is_ascii_alphanumeric() || "-_.:/".contains(it);
+    if text.chars().all(harmless) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_enrol_command_can_be_pasted() {
+        assert_eq!(
+            enrol_command("https://s.example:8443", "a1b2", Some("ab12")),
+            "sickbay-agent enrol --server https://s.example:8443 --install-code a1b2 --pin ab12"
+        );
+        assert_eq!(
+            enrol_command("https://s", "a'b;c", None),
+            r"sickbay-agent enrol --server https://s --install-code 'a'\''b;c'"
+        );
+    }
+}

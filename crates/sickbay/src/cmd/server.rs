@@ -1,0 +1,165 @@
+//! `sickbay server`: a node of the control plane.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use server::{CertificateSource, Node, Options, RootKey};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Usage;
+use crate::ui::Ui;
+
+/// Arguments of `sickbay server`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "The root access key comes from SICKBAY_ROOT_ACCESS_KEY_ID and SICKBAY_ROOT_ACCESS_KEY_SECRET, or is made on first\n\
+                  start and kept in DIR/root-key.json. SICKBAY_LOG=error|warn|info|debug sets what is logged to stderr."
+)]
+pub(crate) struct Args {
+    /// Directory of the database, the keys and the log bundles
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sickbay")]
+    pub(crate) data: PathBuf,
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Speak TLS with a certificate of the server's own, on loopback too
+    #[arg(long, conflicts_with_all = ["plain", "tls_certificate"])]
+    pub(crate) tls: bool,
+    /// Certificate chain in PEM; without it, a server beyond loopback makes its own
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "plain"
+    )]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Speak plain HTTP beyond loopback too: only behind a proxy that speaks TLS
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// The address under which hosts and people reach this server
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// Root tasks that may run at the same time
+    #[arg(long, value_name = "N", default_value_t = model::limits::ROOTS_RUNNING_MAX)]
+    pub(crate) tasks_running_max: usize,
+}
+
+/// Runs the node until it is told to stop.
+///
+/// # Errors
+/// The node cannot start.
+pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
+    start_log();
+    let node = Node::open(options(args)?).await?;
+    let scheme = if node.is_tls() { "https" } else { "http" };
+    ui.line(&format!("listening on {scheme}://{}", node.address()))?;
+    if let Some(fingerprint) = node.fingerprint() {
+        ui.line(&format!("certificate fingerprint {fingerprint}"))?;
+    }
+    ui.line(&format!("root access key {}", node.root_key().id))?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone()));
+    node.run(shutdown).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn options(args: Args) -> anyhow::Result<Options> {
+    let certificate = match (args.tls_certificate, args.tls_key) {
+        (Some(certificate), Some(key)) => Some(CertificateSource::Files { certificate, key }),
+        _ if args.tls => Some(CertificateSource::Own),
+        _ if args.plain || args.listen.ip().is_loopback() => None,
+        _ => Some(CertificateSource::Own),
+    };
+    if args.tasks_running_max == 0 {
+        return Err(Usage("--tasks-running-max must be at least 1".to_owned()).into());
+    }
+    let public_url = args.public_url.map(|url| public_url(&url)).transpose()?;
+    Ok(Options {
+        data: args.data,
+        listen: args.listen,
+        certificate,
+        root_key: root_key_of_environment()?,
+        public_url,
+        checker: checker_program()?,
+        roots_running_max: args.tasks_running_max,
+    })
+}
+
+fn public_url(url: &str) -> anyhow::Result<String> {
+    let endpoint = url.parse::<protocol::endpoint::Endpoint>();
+    endpoint
+        .map(|it| it.to_string())
+        .map_err(|error| Usage(format!("--public-url: {error}")).into())
+}
+
+fn root_key_of_environment() -> anyhow::Result<Option<RootKey>> {
+    const ID: &str = "SICKBAY_ROOT_ACCESS_KEY_ID";
+    const SECRET: &str = "SICKBAY_ROOT_ACCESS_KEY_SECRET";
+    let read = |name| env::var(name).ok().filter(|it| !it.is_empty());
+    match (read(ID), read(SECRET)) {
+        (Some(id), Some(secret)) if secret.len() >= 16 => Ok(Some(RootKey { id, secret })),
+        (Some(_), Some(_)) => {
+            Err(Usage(format!("{SECRET} must have at least 16 characters")).into())
+        }
+        (None, None) => Ok(None),
+        _ => Err(Usage(format!(
+            "{ID} and {SECRET} go together: set both or neither"
+        ))
+        .into()),
+    }
+}
+
+/// The program that is handed out as the stand-alone checker: `sickbay-agent` beside this program,
+/// or this program itself, which is the agent when it is called by that name.
+pub(crate) fn checker_program() -> anyhow::Result<PathBuf> {
+    let this = env::current_exe().context("finding this program")?;
+    let beside = this.with_file_name("sickbay-agent");
+    Ok(if is_program(&beside) { beside } else { this })
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+/// Logs to stderr as `SICKBAY_LOG` says; `usual` where it says nothing.
+pub(crate) fn start_log_at(usual: tracing::Level) {
+    let level = env::var("SICKBAY_LOG").ok().and_then(|it| it.parse().ok());
+    tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(usual))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}
+
+fn start_log() {
+    start_log_at(tracing::Level::INFO);
+}
+
+/// Asks for an orderly stop at the first SIGTERM or SIGINT; the second ends the program at once.
+pub(crate) async fn stop_on_signal(shutdown: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return;
+    };
+    for round in 0..2 {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if round == 0 {
+            shutdown.cancel();
+        } else {
+            std::process::exit(130);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `sickbay task`: create tasks, follow them, read what the hosts said.
+
+mod bundle;
+mod create;
+mod group;
+mod leaves;
+mod show;
+mod watch;
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use client::{Client, TaskQuery};
+use model::{Status, TaskId, TaskType};
+use serde_json::json;
+
+use super::host::say_rest;
+use crate::exit::Exit;
+use crate::ui::{Column, Ui, cell, time};
+
+/// Commands of `sickbay task`.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Create a task
+    Create(create::Args),
+    /// List tasks, newest first
+    List {
+        /// Only tasks of this type
+        #[arg(long = "type", value_name = "TYPE", value_parser = task_type)]
+        task_type: Option<TaskType>,
+        /// Show at most so many; 0: all
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show how a task stands and what its hosts said, the same answers together
+    Get {
+        /// The task, or one host's part of it
+        id: TaskId,
+    },
+    /// Follow a task until it has ended
+    Watch {
+        /// The task
+        id: TaskId,
+    },
+    /// Wait until a task has ended, then show it
+    Wait {
+        /// The task
+        id: TaskId,
+    },
+    /// Stop a task: what waits ends, what runs is killed
+    Cancel {
+        /// The task
+        id: TaskId,
+    },
+    /// List each host's part of a task
+    Leaves {
+        /// The task
+        id: TaskId,
+        /// Only those that stand so, such as FAIL,TIMEOUT
+        #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+        status: Vec<Status>,
+        /// Show at most so many; 0: all
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Download the log bundle of one host
+    Bundle {
+        /// One host's part of a task, or a task that made one bundle only
+        id: TaskId,
+        /// File to write; it must not exist
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// A task type by its name on the wire, in any case, with `-` or `_`.
+fn task_type(text: &str) -> Result<TaskType, String> {
+    let name = text.to_ascii_uppercase().replace('-', "_");
+    name.parse()
+        .map_err(|error: model::task::NotATaskType| error.to_string())
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    Status::from_wire(&text.to_ascii_uppercase()).ok_or_else(|| {
+        let known = Status::ALL.map(Status::wire).join(", ");
+        format!("a status is one of {known}")
+    })
+}
+
+pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+    match command {
+        Command::Create(args) => create::run(args, client, ui).await,
+        Command::List { task_type, limit } => {
+            list(task_type, ui.limit(limit), client, ui).await?;
+            Ok(Exit::Success)
+        }
+        Command::Get { id } => {
+            let task = existing(client, id).await?;
+            show::show(&task, client, ui).await?;
+            Ok(Exit::Success)
+        }
+        Command::Watch { id } => watch::run(id, watch::Manner::Watch, client, ui).await,
+        Command::Wait { id } => watch::run(id, watch::Manner::Wait, client, ui).await,
+        Command::Cancel { id } => {
+            client.cancel_task(id).await?;
+            ui.say(&format!("cancelled task {id}"));
+            Ok(Exit::Success)
+        }
+        Command::Leaves { id, status, limit } => {
+            leaves::list(id, &status, ui.limit(limit), client, ui).await?;
+            Ok(Exit::Success)
+        }
+        Command::Bundle { id, file } => {
+            bundle::fetch(id, file, client, ui).await?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+async fn existing(client: &Client, id: TaskId) -> anyhow::Result<protocol::api::task::Task> {
+    match client.task(id).await? {
+        Some(task) => Ok(task),
+        None => bail!("there is no task {id}"),
+    }
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        title: "ID",
+        cell: |row| cell(row, "TaskId"),
+    },
+    Column {
+        title: "TYPE",
+        cell: |row| cell(row, "TaskType"),
+    },
+    Column {
+        title: "STATUS",
+        cell: |row| cell(row, "TaskStatusText"),
+    },
+    Column {
+        title: "DONE",
+        cell: |row| cell(row, "Progress"),
+    },
+    Column {
+        title: "HOSTS",
+        cell: |row| cell(row, "TotalCount"),
+    },
+    Column {
+        title: "OK",
+        cell: |row| cell(row, "SuccessCount"),
+    },
+    Column {
+        title: "FAILED",
+        cell: |row| cell(row, "FailCount"),
+    },
+    Column {
+        title: "TIMED OUT",
+        cell: |row| cell(row, "TimeoutCount"),
+    },
+    Column {
+        title: "CREATED",
+        cell: |row| time(row, "TaskStartTime"),
+    },
+];
+
+async fn list(
+    only: Option<TaskType>,
+    limit: usize,
+    client: &Client,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let mut found = Vec::new();
+    let mut total = 0;
+    // The API lists one type at a time.
+    for task_type in TaskType::ALL {
+        if only.is_some_and(|it| it != task_type) {
+            continue;
+        }
+        let query = TaskQuery {
+            task_type: Some(task_type),
+            ..TaskQuery::default()
+        };
+        let mut pages = client.tasks(&query, model::limits::PAGE_SIZE_MAX);
+        found.extend(pages.take(limit).await?);
+        total += pages.total().unwrap_or_default();
+    }
+    // Ids sort by time.
+    found.sort_by(|a, b| b.task_id.cmp(&a.task_id));
+    found.truncate(limit);
+    let mut list = ui.list(COLUMNS, "TaskId");
+    for task in &found {
+        list.push(show::without_details(&json!(task)))?;
+    }
+    list.finish()?;
+    say_rest(ui, found.len(), Some(total), "task");
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! `sickbay task create`.
+
+use client::{Client, NewTask};
+use model::TaskType;
+use protocol::api::param::TaskParam;
+use serde_json::{Map, Value, json};
+
+use super::watch::{self, Manner};
+use crate::exit::{Exit, Usage};
+use crate::ui::{Ui, count};
+
+/// Arguments of `sickbay task create`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// CLIENT_PROBLEM_CHECK, CLIENT_DEV_OPS, ASSET_SECURITY_CHECK or ASSETS_COLLECTION
+    #[arg(value_name = "TYPE", value_parser = super::task_type)]
+    task_type: TaskType,
+    /// A host; give it again for more
+    #[arg(long = "host", value_name = "UUID")]
+    hosts: Vec<String>,
+    /// All hosts that are enrolled
+    #[arg(long, conflicts_with = "hosts")]
+    all: bool,
+    /// What is to be done, such as command='systemctl is-active sshd' or mode=2; numbers, true, false, [...] and {...} are JSON
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = crate::cmd::key_value)]
+    params: Vec<(String, String)>,
+    /// Seconds that the task may take
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<i64>,
+    /// Who creates it, in free text
+    #[arg(long, value_name = "TEXT", default_value = "sickbay-cli")]
+    source: String,
+    /// Follow it until it has ended
+    #[arg(long, conflicts_with = "wait")]
+    watch: bool,
+    /// Wait until it has ended, then show it
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+    let param = param(&args)?;
+    TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
+    let created = client
+        .create_task(&NewTask {
+            task_type: args.task_type,
+            param,
+            source: Some(args.source),
+        })
+        .await?;
+    let manner = match (args.watch, args.wait) {
+        (true, _) => Manner::Watch,
+        (false, true) => Manner::Wait,
+        (false, false) => {
+            let hosts = count(u64::from(created.total_count), "host");
+            ui.object(&json!(created), "TaskId", || {
+                format!("created task {} on {hosts}", created.task_id)
+            })?;
+            return Ok(Exit::Success);
+        }
+    };
+    ui.say(&format!("created task {}", created.task_id));
+    watch::run(created.task_id.parse()?, manner, client, ui).await
+}
+
+/// The `Param` of these arguments.
+fn param(args: &Args) -> Result<String, Usage> {
+    let mut object = Map::new();
+    for (key, text) in &args.params {
+        if object.insert(key.clone(), value(text)).is_some() {
+            return Err(Usage(format!("-p {key} is given twice")));
+        }
+    }
+    let names_hosts = object.contains_key("uuids") || object.contains_key("uuid");
+    match (args.all || !args.hosts.is_empty(), names_hosts) {
+        (false, false) => {
+            return Err(Usage(
+                "on which hosts? Give --host UUID (again for more), or --all for every host"
+                    .to_owned(),
+            ));
+        }
+        (true, true) => {
+            return Err(Usage(
+                "name the hosts with --host or with -p uuids, not both".to_owned(),
+            ));
+        }
+        (true, false) | (false, true) => {}
+    }
+    if !args.hosts.is_empty() {
+        object.insert("uuids".to_owned(), json!(args.hosts));
+    }
+    if let Some(seconds) = args.timeout
+        && object
+            .insert("timeoutSeconds".to_owned(), json!(seconds))
+            .is_some()
+    {
+        return Err(Usage(
+            "give the time with --timeout or with -p timeoutSeconds, not both".to_owned(),
+        ));
+    }
+    Ok(Value::from(object).to_string())
+}
+
+/// JSON if it is a number, a truth value, an array or an object; else the text itself.
+fn value(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(it @ (Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_))) => it,
+        Ok(Value::Null | Value::String(_)) | Err(_) => Value::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(hosts: &[&str], all: bool, params: &[(&str, &str)]) -> Args {
+        Args {
+            task_type: TaskType::ClientDevOps,
+            hosts: hosts.iter().map(|it| (*it).to_owned()).collect(),
+            all,
+            params: params
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+            timeout: Some(60),
+            source: String::new(),
+            watch: false,
+            wait: false,
+        }
+    }
+
+    #[test]
+    fn hosts_must_be_chosen_on_purpose() {
+        for (refused, word) in [
+            (args(&[], false, &[]), "--all"),
+            (args(&["h"], false, &[("uuids", "h")]), "not both"),
+            (args(&[], true, &[("uuid", "h")]), "not both"),
+            (args(&[], true, &[("a", "1"), ("a", "2")]), "twice"),
+            (args(&[], true, &[("timeoutSeconds", "9")]), "not both"),
+        ] {
+            let usage = param(&refused).unwrap_err();
+            assert!(usage.0.contains(word), "{usage}");
+        }
+    }
+
+    #[test]
+    fn a_param_is_put_together() {
+        let read = |args: &Args| -> Value { serde_json::from_str(&param(args).unwrap()).unwrap() };
+        assert_eq!(
+            read(&args(&["b", "a"], false, &[("command", "uptime")])),
+            json!({"uuids": ["b", "a"], "command": "uptime", "timeoutSeconds": 60})
+        );
+        assert_eq!(
+            read(&args(&[], true, &[("mode", "2")])),
+            json!({"mode": 2, "timeoutSeconds": 60})
+        );
+        let named = read(&args(&[], false, &[("uuids", "a,b")]));
+        assert_eq!(named["uuids"], "a,b");
+    }
+
+    #[test]
+    fn values_are_json_where_that_cannot_be_mistaken() {
+        for (text, expected) in [
+            ("5", json!(5)),
+            ("true", json!(true)),
+            ("[\"-l\"]", json!(["-l"])),
+            ("{\"A\":\"1\"}", json!({"A": "1"})),
+            ("null", json!("null")),
+            ("\"quoted\"", json!("\"quoted\"")),
+            ("[ -e /x ]", json!("[ -e /x ]")),
+            ("5 apples", json!("5 apples")),
+            ("", json!("")),
+        ] {
+            assert_eq!(value(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `sickbay task leaves`: each host's part of a task.
+
+use client::Client;
+use model::{Status, TaskId};
+use protocol::api::task::{Task, read_details};
+use serde_json::{Value, json};
+
+use crate::cmd::host::say_rest;
+use crate::exit::Usage;
+use crate::ui::{Column, Ui, cell};
+
+const COLUMNS: &[Column] = &[
+    Column {
+        title: "LEAF",
+        cell: |row| cell(row, "leafId"),
+    },
+    Column {
+        title: "HOST",
+        cell: |row| cell(row, "uuid"),
+    },
+    Column {
+        title: "NAME",
+        cell: |row| cell(row, "instanceName"),
+    },
+    Column {
+        title: "STATUS",
+        cell: |row| cell(row, "status"),
+    },
+    Column {
+        title: "REASON",
+        cell: |row| cell(row, "reason"),
+    },
+    Column {
+        title: "EXIT",
+        cell: |row| cell(row, "exitCode"),
+    },
+    Column {
+        title: "CAUSES",
+        cell: |row| cell(row, "causeCode"),
+    },
+];
+
+pub(super) async fn list(
+    id: TaskId,
+    statuses: &[Status],
+    limit: usize,
+    client: &Client,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let TaskId::Root(root) = id else {
+        return Err(Usage(format!(
+            "{id} is one host's part; its task is {}",
+            root_of(id)
+        ))
+        .into());
+    };
+    let mut pages = client.leaves(&root.to_string());
+    let mut list = ui.list(COLUMNS, "leafId");
+    let mut shown = 0;
+    while shown < limit
+        && let Some(leaves) = pages.next().await?
+    {
+        let wanted = leaves.iter().filter(|it| is_wanted(it, statuses));
+        for leaf in wanted.take(limit - shown) {
+            list.push(row(leaf)?)?;
+            shown += 1;
+        }
+    }
+    list.finish()?;
+    if statuses.is_empty() {
+        say_rest(ui, shown, pages.total(), "host");
+    }
+    Ok(())
+}
+
+fn root_of(id: TaskId) -> String {
+    id.root().to_string()
+}
+
+fn is_wanted(leaf: &Task, statuses: &[Status]) -> bool {
+    statuses.is_empty() || statuses.iter().any(|it| it.wire() == leaf.task_status_text)
+}
+
+/// What the host said, with the leaf's id and status.
+fn row(leaf: &Task) -> anyhow::Result<Value> {
+    let details = read_details(&leaf.detail_data)?;
+    let mut row = json!(details.into_iter().next().unwrap_or_default());
+    if let Some(members) = row.as_object_mut() {
+        members.insert("leafId".to_owned(), json!(leaf.task_id));
+        members.insert("status".to_owned(), json!(leaf.task_status_text));
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_what_the_host_said_with_the_leafs_id() {
+        let leaf = Task {
+            task_id: "0b".to_owned(),
+            task_status_text: "FAIL".to_owned(),
+            detail_data: r#"[{"uuid":"h1","exitCode":3,"causeCode":["2401","2504"]}]"#.to_owned(),
+            ..Task::default()
+        };
+        let row = row(&leaf).unwrap();
+        let cells: Vec<String> = COLUMNS.iter().map(|it| (it.cell)(&row)).collect();
+        assert_eq!(cells, ["0b", "h1", "", "FAIL", "", "3", "2401,2504"]);
+        assert!(is_wanted(&leaf, &[]) && is_wanted(&leaf, &[Status::Fail]));
+        assert!(!is_wanted(&leaf, &[Status::Success]));
+    }
+}

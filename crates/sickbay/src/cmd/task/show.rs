@@ -1,0 +1,105 @@
+//! How one task is shown: how it stands, then what its hosts said, the same answers together.
+
+use client::Client;
+use protocol::api::task::{Task, read_details};
+use serde_json::{Value, json};
+
+use super::group::Groups;
+use crate::ui::{Format, Ui, time};
+
+/// Writes the task. A person sees the answers of all hosts grouped; a program gets what the API gives for the task, with
+/// `DetailData` unpacked.
+pub(super) async fn show(task: &Task, client: &Client, ui: &Ui) -> anyhow::Result<()> {
+    let mut value = json!(task);
+    if ui.format() == Format::Table {
+        let groups = groups(task, client).await?;
+        ui.line(&head(task, &value))?;
+        return Ok(ui.line(groups.text().trim_end())?);
+    }
+    if let Some(details) = value.get_mut("DetailData") {
+        *details = json!(read_details(&task.detail_data)?);
+    }
+    ui.object(&value, "TaskId", String::new)?;
+    Ok(())
+}
+
+async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
+    let mut groups = Groups::default();
+    let details = read_details(&task.detail_data)?;
+    // A large root's own details cover only some of its hosts.
+    if u64::try_from(details.len()).ok() == Some(u64::from(task.total_count)) {
+        details.into_iter().for_each(|it| groups.add(it));
+        return Ok(groups);
+    }
+    let mut pages = client.leaves(&task.task_id);
+    while let Some(leaves) = pages.next().await? {
+        for leaf in leaves {
+            let details = read_details(&leaf.detail_data)?;
+            details.into_iter().for_each(|it| groups.add(it));
+        }
+    }
+    Ok(groups)
+}
+
+fn head(task: &Task, value: &Value) -> String {
+    let mut lines = vec![
+        format!("task     {}", task.task_id),
+        format!("type     {}", task.task_type),
+        format!("status   {} ({})", task.task_status_text, task.progress),
+        format!("created  {}", time(value, "TaskStartTime")),
+    ];
+    if task.task_end_time.is_some() {
+        lines.push(format!("ended    {}", time(value, "TaskEndTime")));
+    }
+    lines.push(format!("hosts    {}: {}\n", task.total_count, tally(task)));
+    lines.join("\n")
+}
+
+/// How many hosts stand where, in words; those where none stands are left out.
+pub(super) fn tally(task: &Task) -> String {
+    let parts: Vec<String> = [
+        (task.success_count, "succeeded"),
+        (task.fail_count, "failed"),
+        (task.timeout_count, "timed out"),
+        (task.unfinished_count, "unfinished"),
+    ]
+    .iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, word)| format!("{number} {word}"))
+    .collect();
+    parts.join(", ")
+}
+
+/// A task without its details, for lists and for watching.
+pub(super) fn without_details(task: &Value) -> Value {
+    let mut task = task.clone();
+    if let Some(members) = task.as_object_mut() {
+        members.remove("DetailData");
+    }
+    task
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_says_how_many_hosts_stand_where() {
+        let task = Task {
+            task_id: "0a".to_owned(),
+            task_status_text: "DISPATCH".to_owned(),
+            progress: "99%".to_owned(),
+            total_count: 3,
+            success_count: 2,
+            unfinished_count: 1,
+            ..Task::default()
+        };
+        let text = head(&task, &json!(task));
+        assert!(text.contains("DISPATCH (99%)"), "{text}");
+        assert!(
+            text.contains("hosts    3: 2 succeeded, 1 unfinished"),
+            "{text}"
+        );
+        assert!(!text.contains("ended"), "{text}");
+    }
+}

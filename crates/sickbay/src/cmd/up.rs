@@ -1,0 +1,292 @@
+//! `sickbay up`: control plane, agent and a first check, all on this machine.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use client::{Client, Config, HostQuery, NewInstallCode, NewTask};
+use model::{TaskId, TaskType};
+use protocol::answer::CheckReport;
+use protocol::api::task::{HostDetail, Task, read_details};
+use server::{Node, Options};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+use super::server::{checker_program, start_log_at, stop_on_signal};
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// How long this machine may take to enrol, connect and answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is asked.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Arguments of `sickbay up`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Check this machine, print the findings and end with the check's exit code
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Directory to keep everything in; without it, a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address and port to listen on, on loopback; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: std::net::SocketAddr,
+}
+
+/// Runs everything until ctrl-C, or with `--once` until the check has ended.
+///
+/// # Errors
+/// Some part of it cannot start, or this machine does not answer in time.
+pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
+    start_log_at(tracing::Level::WARN);
+    if !args.listen.ip().is_loopback() {
+        let text = "`sickbay up` is for trying it on this machine: --listen takes a loopback address; use `sickbay server` for more";
+        return Err(crate::exit::Usage(text.to_owned()).into());
+    }
+    let folder = Folder::open(args.data)?;
+    let node = Node::open(Options {
+        data: folder.path.join("server"),
+        listen: args.listen,
+        certificate: None,
+        root_key: None,
+        public_url: None,
+        checker: checker_program()?,
+        roots_running_max: model::limits::ROOTS_RUNNING_MAX,
+    })
+    .await?;
+    let endpoint = format!("http://{}", node.address());
+    let key = node.root_key().clone();
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone()));
+    let serving = tokio::spawn(node.run(shutdown.clone()));
+    ui.say(&format!("control plane at {endpoint}"));
+    let client = Client::new(Config {
+        endpoint: endpoint.parse()?,
+        access_key_id: key.id.clone(),
+        access_key_secret: key.secret.clone(),
+        security_token: None,
+        pin: None,
+    })?;
+    let agent_data = folder.path.join("agent");
+    let worked = tokio::select! {
+        worked = check(&client, &endpoint, &agent_data, ui) => worked.map(Some),
+        () = shutdown.cancelled() => Ok(None),
+    };
+    let outcome = match worked {
+        Ok(Some((mut agent, report))) => {
+            show(&report, ui)?;
+            if !args.once && !shutdown.is_cancelled() {
+                explain(&endpoint, &key, ui);
+                shutdown.cancelled().await;
+            }
+            stop(&mut agent).await;
+            let healthy = report.findings.is_empty() || !args.once;
+            Ok(if healthy { Exit::Success } else { Exit::Failed }.into())
+        }
+        Ok(None) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error),
+    };
+    shutdown.cancel();
+    serving.await.context("the control plane stopped badly")?;
+    outcome
+}
+
+fn show(report: &CheckReport, ui: &Ui) -> anyhow::Result<()> {
+    use std::io::IsTerminal as _;
+    let colour = std::io::stdout().is_terminal();
+    Ok(ui.line(agent::check::render::render(report, colour).trim_end())?)
+}
+
+fn explain(endpoint: &str, key: &server::RootKey, ui: &Ui) {
+    ui.say("\nRunning until ctrl-C. To use it from another terminal:");
+    ui.say(&format!("  export SICKBAY_ENDPOINT={endpoint}"));
+    ui.say(&format!("  export SICKBAY_ACCESS_KEY_ID={}", key.id));
+    ui.say(&format!(
+        "  export SICKBAY_ACCESS_KEY_SECRET={}",
+        key.secret
+    ));
+    ui.say("  sickbay host list");
+    ui.say("  sickbay task create CLIENT_DEV_OPS --all -p command=uptime --watch");
+}
+
+/// Enrols this machine with a real agent, runs a real check on it, and returns both.
+async fn check(
+    client: &Client,
+    endpoint: &str,
+    data: &Path,
+    ui: &Ui,
+) -> anyhow::Result<(Child, CheckReport)> {
+    if !data.join("identity.json").exists() {
+        let code = client
+            .create_install_code(&NewInstallCode::default())
+            .await?;
+        let enrolled = agent(data)?
+            .args([
+                "enrol",
+                "--server",
+                endpoint,
+                "--install-code",
+                &code.captcha_code,
+            ])
+            .arg("--data")
+            .arg(data)
+            .output()
+            .await
+            .context("starting the agent")?;
+        if !enrolled.status.success() {
+            bail!(
+                "this machine was not enrolled: {}",
+                String::from_utf8_lossy(&enrolled.stderr).trim()
+            );
+        }
+    }
+    let agent = agent(data)?
+        .arg("run")
+        .arg("--data")
+        .arg(data)
+        .kill_on_drop(true)
+        .spawn()
+        .context("starting the agent")?;
+    let online = HostQuery {
+        criteria: vec![("clientStatus".to_owned(), "online".to_owned())],
+    };
+    let host = until(async || {
+        Ok(client
+            .hosts(&online, 1)
+            .next()
+            .await?
+            .and_then(|it| it.into_iter().next()))
+    })
+    .await
+    .context("the agent did not connect")?;
+    ui.say(&format!(
+        "host {} ({}) enrolled and connected",
+        host.uuid, host.instance_name
+    ));
+    let new = NewTask {
+        task_type: TaskType::ClientProblemCheck,
+        param: format!(
+            r#"{{"problemType":"other","mode":1,"uuids":"{}"}}"#,
+            host.uuid
+        ),
+        source: Some("up".to_owned()),
+    };
+    let root: TaskId = client.create_task(&new).await?.task_id.parse()?;
+    ui.say(&format!("problem check {root} started"));
+    let leaf = TaskId::Leaf(root.root().leaf(1));
+    let ended = until(async || {
+        Ok(client
+            .task(leaf)
+            .await?
+            .filter(|it| it.task_end_time.is_some()))
+    })
+    .await
+    .context("the check did not end")?;
+    Ok((agent, report(&ended)?))
+}
+
+fn report(task: &Task) -> anyhow::Result<CheckReport> {
+    let details = read_details(&task.detail_data).context("reading the answer")?;
+    let detail: HostDetail = details.into_iter().next().context("the answer is empty")?;
+    if detail.probes.is_empty() {
+        bail!(
+            "the check ended as {}: {}",
+            task.task_status_text,
+            detail.message
+        );
+    }
+    Ok(CheckReport {
+        subject: "sickbay".to_owned(),
+        problem_type: detail.problem_type,
+        mode: 1,
+        duration_ms: detail
+            .probes
+            .iter()
+            .map(|it| it.duration_ms)
+            .max()
+            .unwrap_or_default(),
+        findings: detail.findings,
+        probes: detail.probes,
+        bundle: None,
+    })
+}
+
+/// The agent, as its own program.
+fn agent(data: &Path) -> anyhow::Result<Command> {
+    std::fs::create_dir_all(data).context("making the agent's directory")?;
+    let mut command = std::process::Command::new(checker_program()?);
+    command.arg0("sickbay-agent").env("SICKBAY_LOG", "warn");
+    Ok(command.into())
+}
+
+/// Asks again and again until there is an answer, for at most [`PATIENCE`].
+async fn until<T>(mut ask: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let asking = async {
+        loop {
+            if let Some(found) = ask().await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .with_context(|| format!("nothing within {} s", PATIENCE.as_secs()))?
+}
+
+/// Asks the agent to stop, and waits for it.
+async fn stop(agent: &mut Child) {
+    if let Some(pid) = agent.id().and_then(rustix_pid) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+    }
+    if tokio::time::timeout(Duration::from_secs(5), agent.wait())
+        .await
+        .is_err()
+    {
+        drop(agent.kill().await);
+    }
+}
+
+fn rustix_pid(pid: u32) -> Option<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+/// Where everything is kept: a given directory, or one that is removed in the end.
+struct Folder {
+    path: PathBuf,
+    is_temporary: bool,
+}
+
+impl Folder {
+    fn open(given: Option<PathBuf>) -> anyhow::Result<Self> {
+        if let Some(path) = given {
+            return Ok(Self {
+                path,
+                is_temporary: false,
+            });
+        }
+        let name = format!("sickbay-up-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&path)
+            .with_context(|| format!("making {}", path.display()))?;
+        Ok(Self {
+            path,
+            is_temporary: true,
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            drop(std::fs::remove_dir_all(&self.path));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The only place that prints. Data goes to stdout, talk to stderr.
+//!
+//! Without `-o`, a terminal gets tables and a pipe gets JSON lines. Text from hosts is cleaned of control characters before a
+//! terminal sees it. A reader that hangs up ends the program quietly.
+
+mod list;
+mod text;
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+pub(crate) use list::{Column, List};
+pub(crate) use text::{cell, clean, count, time};
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object per line.
+    Jsonl,
+    /// One YAML document.
+    Yaml,
+    /// The table's columns, RFC 4180.
+    Csv,
+    /// One id or name per line.
+    Name,
+}
+
+/// The person or program in front of it.
+pub(crate) struct Ui {
+    format: Format,
+    is_terminal: bool,
+}
+
+impl Ui {
+    /// Writes in `format`, or as suits what stdout is.
+    pub(crate) fn new(format: Option<Format>) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let usual = if is_terminal {
+            Format::Table
+        } else {
+            Format::Jsonl
+        };
+        Self {
+            format: format.unwrap_or(usual),
+            is_terminal,
+        }
+    }
+
+    /// How data is written.
+    pub(crate) const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// How many entries of a list are asked for when nobody said how many: a screenful or two for a person, all for a program.
+    pub(crate) fn limit(&self, asked: Option<usize>) -> usize {
+        match asked {
+            Some(0) => usize::MAX,
+            Some(limit) => limit,
+            None if self.is_terminal => 100,
+            None => usize::MAX,
+        }
+    }
+
+    /// Writes a line of data.
+    ///
+    /// # Errors
+    /// The reader has hung up, or the disk is full.
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{text}")
+    }
+
+    /// Says something. Nobody listening is no reason to stop.
+    pub(crate) fn say(&self, text: &str) {
+        drop(writeln!(io::stderr().lock(), "{}", clean(text)));
+    }
+
+    /// Says why a command could not be carried out, in one line.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.say(&format!("error: {error:#}"));
+    }
+
+    /// Writes one object: `table` makes what a person sees, `name` is the member that names it.
+    ///
+    /// # Errors
+    /// See [`Ui::line`].
+    pub(crate) fn object(
+        &self,
+        value: &Value,
+        name: &str,
+        table: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Table => self.line(table().trim_end()),
+            Format::Name => self.line(&cell(value, name)),
+            Format::Csv => {
+                let members = value.as_object().into_iter().flatten();
+                let (names, cells): (Vec<_>, Vec<_>) = members
+                    .map(|(name, _)| (name.clone(), cell(value, name)))
+                    .unzip();
+                self.line(&text::csv(&names))?;
+                self.line(&text::csv(&cells))
+            }
+            Format::Json | Format::Jsonl | Format::Yaml => self.value(value),
+        }
+    }
+
+    /// Writes any JSON value; as JSON where the format has no way to.
+    ///
+    /// # Errors
+    /// See [`Ui::line`].
+    pub(crate) fn value(&self, value: &Value) -> io::Result<()> {
+        match self.format {
+            Format::Jsonl => self.line(&value.to_string()),
+            Format::Yaml => self.line(text::yaml(value).trim_end()),
+            Format::Table | Format::Json | Format::Csv | Format::Name => {
+                self.line(&format!("{value:#}"))
+            }
+        }
+    }
+
+    /// Starts a list.
+    pub(crate) const fn list(&self, columns: &'static [Column], name: &'static str) -> List<'_> {
+        List::new(self, columns, name)
+    }
+
+    /// A progress bar over `total` hosts on stderr; invisible unless that is a terminal.
+    pub(crate) fn progress(&self, total: u32) -> ProgressBar {
+        let target = if io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(u64::from(total)), target);
+        match ProgressStyle::with_template("{elapsed:>4} [{bar:30}] {pos}/{len} {msg}") {
+            Ok(style) => bar.with_style(style.progress_chars("=> ")),
+            Err(_) => bar,
+        }
+    }
+}
+
+/// Whether the only trouble is that the reader has hung up.
+pub(crate) fn is_hang_up(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|it| it.kind() == ErrorKind::BrokenPipe)
+}
+
+/// The members of an object, one per line, for a person. Empty ones and lists of objects are left out.
+pub(crate) fn pairs(value: &Value) -> String {
+    let members = value.as_object().into_iter().flatten();
+    let rows: Vec<(&str, String)> = members
+        .map(|(name, _)| (name.as_str(), cell(value, name)))
+        .filter(|(_, cell)| !cell.is_empty())
+        .collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter()
+        .map(|(name, cell)| format!("{name:width$}  {}\n", clean(cell)))
+        .collect()
+}

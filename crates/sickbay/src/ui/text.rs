@@ -1,0 +1,185 @@
+//! Text of values: cells, CSV, YAML, and the cleaning of what hosts say. Pure functions.
+
+use protocol::stamp;
+use serde_json::Value;
+
+/// A member as one cell: empty if it is absent; lists of scalars with commas; objects not at all.
+pub(crate) fn cell(row: &Value, name: &str) -> String {
+    row.get(name).and_then(scalar).unwrap_or_default()
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Object(_) => None,
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => {
+            let items: Option<Vec<String>> = items.iter().map(scalar).collect();
+            Some(items?.join(","))
+        }
+    }
+}
+
+/// A member that is a time in ms, as UTC.
+pub(crate) fn time(row: &Value, name: &str) -> String {
+    match row.get(name).and_then(Value::as_i64) {
+        None | Some(0) => String::new(),
+        Some(ms) => stamp::format(ms),
+    }
+}
+
+/// `1 host`, `2 hosts`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// Text that a terminal may see: control characters could move its cursor or change its title.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|it| match it {
+            '\n' | '\t' => it,
+            it if it.is_control() => '\u{fffd}',
+            it => it,
+        })
+        .collect()
+}
+
+/// One CSV record (RFC 4180), without its line end.
+pub(super) fn csv(cells: &[String]) -> String {
+    let quoted: Vec<String> = cells
+        .iter()
+        .map(|cell| {
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell.clone()
+            }
+        })
+        .collect();
+    quoted.join(",")
+}
+
+/// A YAML 1.2 document. Strings that could be taken for anything else are quoted as in JSON, which YAML reads alike.
+pub(super) fn yaml(value: &Value) -> String {
+    let mut out = String::new();
+    write_yaml(value, 0, &mut out);
+    out
+}
+
+/// Writes `value` from the current line on; what does not fit on it stands below, `depth` steps in.
+fn write_yaml(value: &Value, depth: usize, out: &mut String) {
+    let indent = |out: &mut String| out.push_str(&"  ".repeat(depth));
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (at, (name, member)) in members.iter().enumerate() {
+                if at > 0 {
+                    indent(out);
+                }
+                out.push_str(&yaml_text(name));
+                out.push(':');
+                if is_nested(member) {
+                    out.push('\n');
+                    out.push_str(&"  ".repeat(depth + 1));
+                    write_yaml(member, depth + 1, out);
+                } else {
+                    out.push(' ');
+                    write_yaml(member, depth, out);
+                }
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    indent(out);
+                }
+                out.push_str("- ");
+                write_yaml(item, depth + 1, out);
+            }
+        }
+        Value::String(text) => {
+            out.push_str(&yaml_text(text));
+            out.push('\n');
+        }
+        other => {
+            out.push_str(&other.to_string());
+            out.push('\n');
+        }
+    }
+}
+
+fn is_nested(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => !members.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => false,
+    }
+}
+
+fn yaml_text(text: &str) -> String {
+    let starts_well = text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '/');
+    let is_word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+        .iter()
+        .any(|it| text.eq_ignore_ascii_case(it));
+    let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '.' | '/' | '-');
+    if starts_well && !is_word && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn cells_show_scalars_and_lists_of_them() {
+        let row =
+            json!({"A": "x", "B": 7, "C": null, "D": ["a", 1], "E": [{}], "F": true, "T": 1_000});
+        let cells = ["A", "B", "C", "D", "E", "F", "Z"].map(|name| cell(&row, name));
+        assert_eq!(cells, ["x", "7", "", "a,1", "", "true", ""]);
+        assert_eq!(time(&row, "T"), "1970-01-01T00:00:01Z");
+    }
+
+    #[test]
+    fn csv_quotes_what_would_break_it() {
+        let cells = ["a", "b,c", "say \"hi\"", "two\nlines", ""].map(str::to_owned);
+        assert_eq!(csv(&cells), "a,\"b,c\",\"say \"\"hi\"\"\",\"two\nlines\",");
+    }
+
+    #[test]
+    fn yaml_keeps_types_and_structure() {
+        let value = json!({
+            "Name": "web-1", "Digits": "0123", "Word": "no", "Empty": "", "Colon": "a: b", "Lines": "a\nb",
+            "Count": 3, "None": null, "List": [], "Object": {},
+            "Nested": [{"A": 1, "B": ["v", "w"]}, [1, 2]],
+        });
+        let expected = r#"Colon: "a: b"
+Count: 3
+Digits: "0123"
+Empty: ""
+Lines: "a\nb"
+List: []
+Name: web-1
+Nested:
+  - A: 1
+    B:
+      - v
+      - w
+  - - 1
+    - 2
+None: null
+Object: {}
+Word: "no"
+"#;
+        assert_eq!(yaml(&value), expected);
+    }
+
+    #[test]
+    fn a_host_cannot_steer_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\tc\r\n"), "a\u{fffd}[2Jb\tc\u{fffd}\n");
+    }
+}
