@@ -4,23 +4,20 @@
 //! Needs no installed agent and leaves nothing behind, but a bundle that could not be sent. Shows
 //! what it found before it reports it.
 
-use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use model::{ProblemType, TaskType, Verdict};
 use protocol::answer::Answer;
 use protocol::endpoint::{self, Endpoint};
 use protocol::frame::{Challenge, Hello};
 use protocol::manual::ManualArgument;
+use protocol::order::key_digest;
 use protocol::tls::{self, Fingerprint};
 use protocol::work::CheckWork;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
@@ -34,6 +31,10 @@ use crate::session::desk::{Desk, Ended, Executor};
 use crate::session::link::{self, Greeted};
 use crate::session::{self, Until, facts, hello, serve};
 use crate::work::{Finished, OWN_SUBJECT, Worker};
+
+mod temporary;
+
+use temporary::Temporary;
 
 /// Time that the server has to hand over the order after its welcome.
 const ORDER_TIME_MAX: Duration = Duration::from_secs(30);
@@ -52,6 +53,12 @@ pub enum Error {
     /// The server refused, or there is no way to it.
     #[error(transparent)]
     Session(#[from] session::Error),
+    /// The server is not the one that made the command.
+    #[error(
+        "the server at {0} does not have the order key that the -b argument names: it is not the \
+         one that made this command"
+    )]
+    OtherKey(Endpoint),
     /// No temporary directory.
     #[error("no temporary directory could be made in {0}")]
     Temporary(PathBuf, #[source] io::Error),
@@ -131,7 +138,7 @@ pub async fn by_argument(
                 checked.bundle = checked.bundle.and_then(|it| temporary.keep(&it));
                 return Ok(checked);
             }
-            Ok(Reported::NotBegun(why)) => session::chain(&why),
+            Ok(Reported::NotBegun(why)) => why,
             Err(Error::Session(error)) if can_check_alone(&error) => session::chain(&error),
             Err(error) => return Err(error),
         },
@@ -169,8 +176,8 @@ enum Reported {
     Fully(Checked),
     /// The work was done and the session was lost before the server had the result.
     Lost(Checked, session::Error),
-    /// The session brought no work.
-    NotBegun(session::Error),
+    /// No server brought work, and why.
+    NotBegun(String),
 }
 
 /// What the executor saw of its one job.
@@ -189,6 +196,10 @@ async fn report(
     show: &Show,
     temporary: &Temporary,
 ) -> Result<Reported, Error> {
+    if argument.key.is_empty() {
+        let why = "the -b argument names no order key, so no order can be told from a forged one";
+        return Ok(Reported::NotBegun(why.to_owned()));
+    }
     let route = Route::new(server, pin).map_err(session::Error::from)?;
     let facts = facts().await;
     let greeting = |_: &Challenge| Hello {
@@ -198,11 +209,17 @@ async fn report(
         ..hello(facts)
     };
     let greeted = link::greet(&route, greeting).await?;
+    let mut keys = greeted.welcome.order_keys.clone();
+    keys.retain(|it| key_digest(&it.public_key) == argument.key);
+    if keys.is_empty() {
+        return Err(Error::OtherKey(route.endpoint().clone()));
+    }
     let seen = Arc::new(Seen::default());
     let executor = watched(own, show, Arc::clone(&seen));
     let journal = Journal::open(&temporary.path().join("journal"), config::now())?;
     let (policy, work_dir) = (Arc::new(reading_only()), temporary.path().join("work"));
-    let (desk, ends) = Desk::new(&argument.uuid, policy, journal, work_dir, executor);
+    let uuid = argument.uuid.as_str();
+    let (desk, ends) = Desk::new(uuid, keys, policy, journal, work_dir, executor);
     Ok(attend(greeted, desk.without_receipts(), ends, &seen).await)
 }
 
@@ -214,11 +231,9 @@ async fn attend(
     seen: &Seen,
 ) -> Reported {
     let Greeted {
-        mut link,
-        welcome,
-        clock,
+        mut link, clock, ..
     } = greeted;
-    desk.connected(welcome.order_keys, clock);
+    desk.connected(clock);
     let late = pin!(async {
         if timeout(ORDER_TIME_MAX, seen.begun.notified()).await.is_ok() {
             seen.ended.notified().await;
@@ -251,9 +266,8 @@ async fn attend(
     match (outcome, why) {
         (Some(checked), None) => Reported::Fully(checked),
         (Some(checked), Some(why)) => Reported::Lost(checked, why),
-        (None, why) => Reported::NotBegun(why.unwrap_or_else(|| {
-            session::Error::Lost("it brought no order that may run".to_owned())
-        })),
+        (None, Some(why)) => Reported::NotBegun(session::chain(&why)),
+        (None, None) => Reported::NotBegun("the server brought no order that may run".to_owned()),
     }
 }
 
@@ -306,57 +320,13 @@ fn reading_only() -> Policy {
     }
 }
 
-/// A private directory that goes away with this value.
-struct Temporary {
-    path: PathBuf,
-    keeps: bool,
-}
-
-impl Temporary {
-    fn new() -> Result<Self, Error> {
-        let parent = std::env::temp_dir();
-        let failed = |error| Error::Temporary(parent.clone(), error);
-        let mut name = [0; 8];
-        let random = SystemRandom::new().fill(&mut name);
-        random.map_err(|_| failed(io::Error::other("no random numbers")))?;
-        let path = parent.join(format!("sickbay-check-{}", HEXLOWER.encode(&name)));
-        // Fails if the name exists: nobody else's directory is ever used.
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(failed)?;
-        Ok(Self { path, keeps: false })
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Leaves a file in the directory for the person; where it lies.
-    fn keep(&mut self, file: &Path) -> Option<PathBuf> {
-        let kept = self.path.join(file.file_name()?);
-        fs::rename(file, &kept).ok()?;
-        self.keeps = true;
-        Some(kept)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if self.keeps {
-            fs::remove_dir_all(self.path.join("journal")).ok();
-            fs::remove_dir_all(self.path.join("work")).ok();
-        } else {
-            fs::remove_dir_all(&self.path).ok();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::tests::node::{HOST, Node, leaf, limited, order};
+    use crate::session::tests::node::{HOST, Node, Peer, key, leaf, limited, order, order_key};
     use model::Reason;
+    use protocol::frame::{DownFrame, Welcome};
+    use protocol::order::sign;
 
     /// What the person and the server see of a leaf whose work is pretended.
     async fn attended(
@@ -383,7 +353,8 @@ mod tests {
         let journal = Journal::open(temporary.path(), config::now()).unwrap();
         let policy = Arc::new(Policy::default());
         let work_dir = temporary.path().join("work");
-        let (desk, ends) = Desk::new(HOST, policy, journal, work_dir, executor);
+        let keys = server.order_keys();
+        let (desk, ends) = Desk::new(HOST, keys, policy, journal, work_dir, executor);
         let client = async {
             let greeted = link::greet(&route, greeting).await.unwrap();
             attend(greeted, desk.without_receipts(), ends, &seen).await
@@ -430,6 +401,67 @@ mod tests {
         assert_eq!(shown, 1);
     }
 
+    /// What a checker makes of its argument, at this server, without ever running anything.
+    async fn brought(server: &Node, key: String) -> Result<Reported, Error> {
+        let argument = ManualArgument {
+            uuid: HOST.into(),
+            cmd_idx: leaf(1).to_string(),
+            token: "ticket".into(),
+            key,
+            ..ManualArgument::default()
+        };
+        let own = Subject::sickbay(Path::new("/nowhere"), None, None);
+        let show: Show = Arc::new(|_| panic!("nothing may run"));
+        let temporary = Temporary::new().unwrap();
+        report(&argument, server.endpoint(), None, &own, &show, &temporary).await
+    }
+
+    /// Shows the keys 1 and 2 and sends an order that 2 signed.
+    async fn pose(node: &Node) -> Peer {
+        let mut peer = node.greet().await;
+        let welcome = Welcome {
+            host_uuid: HOST.into(),
+            order_keys: vec![order_key(&key(1)), order_key(&key(2))],
+        };
+        let order = sign(&order(leaf(1), "x"), &key(2));
+        let frames = [DownFrame::Welcome(welcome), DownFrame::Order(order)];
+        peer.say_at_once(frames).await;
+        peer
+    }
+
+    fn digest(seed: u8) -> String {
+        key_digest(&order_key(&key(seed)).public_key)
+    }
+
+    #[tokio::test]
+    async fn only_an_order_of_the_named_key_is_obeyed() {
+        limited(async {
+            let node = Node::start().await;
+            let (reported, ()) = tokio::join!(brought(&node, digest(1)), async {
+                let result = pose(&node).await.result(leaf(1)).await;
+                assert_eq!((result.status, result.reason.as_str()), (3, "refused"));
+            });
+            assert!(matches!(reported, Ok(Reported::NotBegun(_))));
+
+            // A part of a digest names nothing.
+            for named in [digest(3), digest(2).get(..16).unwrap().to_owned()] {
+                let (reported, ()) = tokio::join!(brought(&node, named), async {
+                    assert_eq!(pose(&node).await.try_hear_any().await, None);
+                });
+                assert!(matches!(reported, Err(Error::OtherKey(_))));
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_argument_without_a_key_connects_to_nobody() {
+        let node = Node::start().await;
+        // The node answers nobody: a connection would wait for its greeting.
+        let reported = limited(brought(&node, String::new())).await;
+        assert!(matches!(reported, Ok(Reported::NotBegun(why)) if why.contains("no order key")));
+    }
+
     #[test]
     fn a_pasted_command_only_reads() {
         let policy = reading_only();
@@ -437,27 +469,5 @@ mod tests {
             assert_eq!(policy.allowed_task_types.contains(&it), it.only_reads());
         }
         assert!(!policy.commands);
-    }
-
-    #[test]
-    fn a_temporary_directory_is_private_and_goes_but_for_what_is_kept() {
-        use std::os::unix::fs::PermissionsExt;
-        let temporary = Temporary::new().unwrap();
-        let path = temporary.path().to_owned();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
-        drop(temporary);
-        assert!(!path.exists());
-
-        let mut temporary = Temporary::new().unwrap();
-        let work = temporary.path().join("work");
-        fs::create_dir(&work).unwrap();
-        fs::write(work.join("b.tar.gz"), b"x").unwrap();
-        let kept = temporary.keep(&work.join("b.tar.gz")).unwrap();
-        drop(temporary);
-        assert!(kept.exists() && !work.exists());
-        fs::remove_dir_all(kept.parent().unwrap()).unwrap();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ mod status;
 mod terminal;
 
 use terminal::{say, write};
+use tracing::level_filters::LevelFilter;
 
 /// Exit code: causes were found, or it failed.
 const FAILED: u8 = 1;
@@ -40,6 +41,8 @@ const USAGE: u8 = 2;
 const REFUSED: u8 = 4;
 /// Exit code: the server cannot be reached.
 const UNREACHABLE: u8 = 6;
+/// Longest manual argument on standard input, in bytes.
+const ARGUMENT_BYTES_MAX: u64 = 64 * 1024;
 
 /// The host's side of Sickbay.
 #[derive(Parser)]
@@ -97,7 +100,8 @@ struct RunArgs {
 
 #[derive(Args)]
 struct CheckArgs {
-    /// The argument of a manual command: what is found is reported to the server.
+    /// The argument of a manual command: what is found is reported to the server. With - it is read
+    /// from standard input, where other users of this host do not see it.
     #[arg(short = 'b', value_name = "BASE64", conflicts_with_all = ["problem", "mode", "subject"])]
     argument: Option<String>,
     /// What is wrong, such as offline or high_cpu.
@@ -147,7 +151,10 @@ impl From<session::Error> for Failure {
         use connect::Error as Connect;
         use session::Error as E;
         let code = match &error {
-            E::Refused { .. } | E::Replaced | E::Connect(Connect::WrongPin(_)) => REFUSED,
+            E::Refused { .. }
+            | E::Replaced
+            | E::OtherKeys(_)
+            | E::Connect(Connect::WrongPin(_)) => REFUSED,
             E::Connect(Connect::BadProxy(_)) => USAGE,
             E::Connect(_) | E::Lost(_) | E::Silent | E::Protocol(_) => UNREACHABLE,
             E::AlreadyEnrolled(_)
@@ -166,6 +173,7 @@ impl From<checker::Error> for Failure {
         let code = match error {
             checker::Error::Session(error) => return error.into(),
             checker::Error::Endpoint(_) | checker::Error::Pin(_) => USAGE,
+            checker::Error::OtherKey(_) => REFUSED,
             checker::Error::Temporary(..) | checker::Error::Journal(_) => FAILED,
         };
         let line = chain(&error);
@@ -196,7 +204,10 @@ pub fn run_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    terminal::start_log();
+    terminal::start_log(match cli.command {
+        Command::Run(_) => LevelFilter::INFO,
+        Command::Enrol(_) | Command::Check(_) | Command::Status(_) => LevelFilter::WARN,
+    });
     // One thread is enough for an agent that mostly waits, and costs the host least.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -240,7 +251,7 @@ async fn enrol(args: EnrolArgs) -> Result<u8, Failure> {
 async fn run(args: &RunArgs) -> Result<u8, Failure> {
     let policy = Policy::load(&args.policy)?;
     let agent = Agent::open(DataDir::new(&args.data), policy)?;
-    agent.run(told_to_stop()?).await?;
+    agent.run(told_to_stop()?).await;
     Ok(0)
 }
 
@@ -250,10 +261,7 @@ async fn check(args: &CheckArgs) -> Result<u8, Failure> {
     let checking = async {
         match &args.argument {
             Some(text) => {
-                let argument = ManualArgument::decode(text).map_err(|error| Failure {
-                    code: USAGE,
-                    line: error.to_string(),
-                })?;
+                let argument = manual_argument(text).await?;
                 Ok(checker::by_argument(&argument, &args.data, &show).await?)
             }
             None => Ok(check_locally(args, &show).await?),
@@ -263,6 +271,36 @@ async fn check(args: &CheckArgs) -> Result<u8, Failure> {
         checked = checking => checked.map(|it| conclude(&it)),
         // What was begun is cleaned up where it is dropped.
         () = told_to_stop()? => Err(Failure { code: FAILED, line: "interrupted".to_owned() }),
+    }
+}
+
+/// The argument itself, or with `-` what standard input says.
+async fn manual_argument(text: &str) -> Result<ManualArgument, Failure> {
+    let wrong = |line| Failure { code: USAGE, line };
+    let read;
+    let text = if text == "-" {
+        // Aside, so that an interruption ends the program while nobody types.
+        let reading = tokio::task::spawn_blocking(|| read_argument(io::stdin()));
+        let said = reading.await.unwrap_or_else(|error| Err(error.into()));
+        read = said.map_err(|error| wrong(format!("standard input cannot be read: {error}")))?;
+        &read
+    } else {
+        text
+    };
+    ManualArgument::decode(text).map_err(|error| wrong(error.to_string()))
+}
+
+/// # Errors
+/// It cannot be read, or is longer than [`ARGUMENT_BYTES_MAX`].
+fn read_argument(from: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    from.take(ARGUMENT_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|it| it <= ARGUMENT_BYTES_MAX) {
+        Ok(text.trim().to_owned())
+    } else {
+        let line = format!("it holds more than {ARGUMENT_BYTES_MAX} bytes");
+        Err(io::Error::new(io::ErrorKind::InvalidData, line))
     }
 }
 
@@ -350,6 +388,7 @@ mod tests {
             ),
             "sickbay-agent run --data /d --policy /p",
             "sickbay-agent check -b e30= --json",
+            "sickbay-agent check -b -",
             "sickbay-agent check --problem offline --mode 2 --subject sickbay",
             "sickbay-agent status --json",
         ] {
@@ -369,6 +408,15 @@ mod tests {
         ] {
             assert_eq!(parse(line).err(), Some(USAGE), "{line}");
         }
+    }
+
+    #[test]
+    fn an_argument_on_standard_input_is_trimmed_and_bounded() {
+        assert_eq!(read_argument(&b" e30=\n"[..]).unwrap(), "e30=");
+        let most = "a".repeat(64 * 1024);
+        assert_eq!(read_argument(most.as_bytes()).unwrap(), most);
+        let error = read_argument(format!("{most}a").as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("more than 65536"));
     }
 
     #[test]

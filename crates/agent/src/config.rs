@@ -1,11 +1,11 @@
 //! Where the agent keeps its files, how it writes them so that a power cut cannot tear them, and the
-//! one place where it reads the host's clock.
+//! one place where it reads the host's clocks.
 //!
 //! Never reads or decides what is inside the files: `identity`, `journal` and `policy` do.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use model::UnixMillis;
@@ -25,6 +25,15 @@ pub fn now() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let ms = since.map(|it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
     UnixMillis(ms.unwrap_or_default())
+}
+
+/// The host's steady clock, in ms since it started: nobody sets it, and it goes on while the host
+/// sleeps.
+#[must_use]
+pub fn steady_ms() -> i64 {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds_ms = since.tv_sec.saturating_mul(1_000);
+    seconds_ms.saturating_add(since.tv_nsec / 1_000_000)
 }
 
 /// The files in the agent's data directory.
@@ -50,10 +59,20 @@ impl DataDir {
         self.0.join("identity.json")
     }
 
-    /// The agent's private key.
+    /// A private key of the agent, by the name that its identity gives it.
     #[must_use]
-    pub fn key(&self) -> PathBuf {
-        self.0.join("key.p8")
+    pub fn key(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// All private keys that lie there; more than one only where an enrolment was cut short.
+    #[must_use]
+    pub fn keys(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let paths = files.map(|it| it.path());
+        paths
+            .filter(|it| it.extension().is_some_and(|it| it == "p8"))
+            .collect()
     }
 
     /// Orders and results.
@@ -74,12 +93,35 @@ impl DataDir {
         self.0.join("state.json")
     }
 
-    /// Makes the directory, for its owner only.
+    /// Makes the directory, for its owner only. One that is there keeps its mode, since it may be
+    /// anything: `--data /` must not lock everybody out.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Those of [`Self::vet`]; others are the operating system's.
     pub fn create(&self) -> io::Result<()> {
-        create_private_dir(&self.0)
+        private().recursive(true).create(&self.0)?;
+        self.vet()
+    }
+
+    /// Makes sure that nobody else can lay an identity or a journal down here. A directory that is
+    /// missing is sound.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::PermissionDenied`]: somebody else can. Others are the operating system's.
+    pub fn vet(&self) -> io::Result<()> {
+        let about = match fs::metadata(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            about => about?,
+        };
+        match exposure(&about) {
+            None => Ok(()),
+            Some(what) => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "others could change what lies there: {what}; give --data a directory of the agent's own"
+                ),
+            )),
+        }
     }
 
     /// Takes the directory for this process until the lock is dropped.
@@ -129,8 +171,31 @@ pub struct DataLock {
 /// # Errors
 /// The operating system's.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    private().recursive(true).create(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+fn private() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+/// What lets others than root and this process change a file or directory; `None`: nothing.
+#[must_use]
+pub fn exposure(about: &Metadata) -> Option<String> {
+    let own = rustix::process::geteuid().as_raw();
+    exposure_of(about.mode(), about.uid(), own)
+}
+
+fn exposure_of(mode: u32, owner: u32, own: u32) -> Option<String> {
+    if owner != 0 && owner != own {
+        Some(format!("it belongs to user {owner}"))
+    } else if mode & 0o022 != 0 {
+        Some(format!("its mode is {:04o}", mode & 0o7777))
+    } else {
+        None
+    }
 }
 
 /// Replaces a file as a whole: after a crash there is the old one or the new one. Mode 0600.
@@ -179,13 +244,46 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let data = DataDir::new(&temp.path().join("a/b"));
         data.create().unwrap();
-        write_atomically(&data.key(), b"old").unwrap();
-        write_atomically(&data.key(), b"new").unwrap();
-        assert_eq!(fs::read(data.key()).unwrap(), b"new");
+        write_atomically(&data.identity(), b"old").unwrap();
+        write_atomically(&data.identity(), b"new").unwrap();
+        assert_eq!(fs::read(data.identity()).unwrap(), b"new");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&data.key()), 0o600);
+        assert_eq!(mode(&data.identity()), 0o600);
         assert_eq!(mode(data.path()), 0o700);
         assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_others_may_change_is_told_from_what_they_may_not() {
+        for (mode, owner, own, found) in [
+            (0o40700, 0, 0, None),
+            (0o40755, 998, 998, None),
+            (0o40755, 0, 998, None),
+            (0o40700, 1000, 0, Some("it belongs to user 1000")),
+            (0o40700, 1000, 998, Some("it belongs to user 1000")),
+            (0o40775, 0, 0, Some("its mode is 0775")),
+            (0o41777, 0, 998, Some("its mode is 1777")),
+        ] {
+            assert_eq!(exposure_of(mode, owner, own).as_deref(), found);
+        }
+    }
+
+    #[test]
+    fn a_data_directory_that_others_may_write_is_refused_and_left_as_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let data = DataDir::new(&temp.path().join("data"));
+        data.vet().unwrap();
+        fs::create_dir(data.path()).unwrap();
+        for (mode, safe) in [(0o755, true), (0o770, false), (0o1777, false)] {
+            fs::set_permissions(data.path(), Permissions::from_mode(mode)).unwrap();
+            for vetted in [data.create(), data.vet()] {
+                let refused = vetted.err().map(|it| it.kind());
+                let expected = (!safe).then_some(io::ErrorKind::PermissionDenied);
+                assert_eq!(refused, expected, "{mode:o}");
+            }
+            let now = fs::metadata(data.path()).unwrap().permissions().mode();
+            assert_eq!(now & 0o7777, mode);
+        }
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Who this agent is: its key, its host's uuid, its server and the keys whose orders it obeys.
 //!
-//! Owns `identity.json` and `key.p8`. The private key never leaves this module but as signatures.
+//! Owns `identity.json` and the key that it names. The private key never leaves this module but as
+//! signatures. Replacing `identity.json` replaces both in one step, since a new key has a new name.
+//!
+//! The order keys of the enrolment are the trust anchor: nothing that a server says later replaces
+//! them. Only a new set that is signed by a key of the old one could; there is no such message yet.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +19,9 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{DataDir, write_atomically};
+
+/// Name of the first key, made before there is an identity.
+pub const FIRST_KEY: &str = "key.p8";
 
 /// Why there is no usable identity.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +49,10 @@ pub struct Identity {
     pub server: Endpoint,
     /// The certificate to trust; `None`: the host's own roots decide.
     pub pin: Option<Fingerprint>,
-    /// The keys whose orders are obeyed.
+    /// The keys whose orders are obeyed: those that the server showed at enrolment.
     pub order_keys: Vec<OrderKey>,
+    /// Name of the agent's own key in the data directory.
+    pub key_name: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +63,12 @@ struct IdentityFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pin: Option<String>,
     order_keys: Vec<KeyFile>,
+    #[serde(default = "first_key")]
+    key_name: String,
+}
+
+fn first_key() -> String {
+    FIRST_KEY.to_owned()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,6 +115,7 @@ impl Identity {
                     public_key: BASE64.encode(&it.public_key),
                 })
                 .collect(),
+            key_name: self.key_name.clone(),
         };
         let path = data.identity();
         let json = serde_json::to_vec_pretty(&file).unwrap_or_default();
@@ -114,11 +130,14 @@ impl Identity {
                 public_key: BASE64.decode(it.public_key.as_bytes()).ok()?,
             })
         });
+        let is_name = file.key_name.ends_with(".p8") && !file.key_name.contains('/');
+        is_name.then_some(())?;
         Some(Self {
             host_uuid: file.host_uuid.parse().ok()?,
             server: file.server.parse().ok()?,
             pin: pin.ok()?,
             order_keys: keys.collect::<Option<_>>()?,
+            key_name: file.key_name,
         })
     }
 }
@@ -148,8 +167,8 @@ impl AgentKey {
     ///
     /// # Errors
     /// [`Error::NotEnrolled`] where there is none; otherwise the file is unreadable or damaged.
-    pub fn load(data: &DataDir) -> Result<Self, Error> {
-        let path = data.key();
+    pub fn load(data: &DataDir, name: &str) -> Result<Self, Error> {
+        let path = data.key(name);
         let pkcs8 = match std::fs::read(&path) {
             Ok(pkcs8) => pkcs8,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -167,9 +186,15 @@ impl AgentKey {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, data: &DataDir) -> Result<(), Error> {
-        let path = data.key();
+    pub fn save(&self, data: &DataDir, name: &str) -> Result<(), Error> {
+        let path = data.key(name);
         write_atomically(&path, &self.pkcs8).map_err(|error| Error::Io(path, error))
+    }
+
+    /// A name for its file that no other key has.
+    #[must_use]
+    pub fn own_name(&self) -> String {
+        format!("key-{}.p8", protocol::order::key_id(self.public()))
     }
 
     /// The public half, 32 bytes.
@@ -203,12 +228,16 @@ mod tests {
                 id: "ab".into(),
                 public_key: vec![7; 32],
             }],
+            key_name: "key-1.p8".into(),
         };
         identity.save(&data).unwrap();
         assert_eq!(Identity::load(&data).unwrap(), identity);
-        std::fs::write(data.identity(), b"{}").unwrap();
-        let error = Identity::load(&data).unwrap_err();
-        assert!(error.to_string().ends_with("enrol again with --force"));
+        let text = std::fs::read_to_string(data.identity()).unwrap();
+        for damaged in ["{}", &text.replace("key-1", "../key-1")] {
+            std::fs::write(data.identity(), damaged).unwrap();
+            let error = Identity::load(&data).unwrap_err();
+            assert!(error.to_string().ends_with("enrol again with --force"));
+        }
     }
 
     #[test]
@@ -216,9 +245,11 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let data = DataDir::new(temp.path());
         let key = AgentKey::generate().unwrap();
-        key.save(&data).unwrap();
-        assert_eq!(AgentKey::load(&data).unwrap().public(), key.public());
-        std::fs::write(data.key(), b"torn").unwrap();
-        assert!(matches!(AgentKey::load(&data), Err(Error::Damaged(_))));
+        key.save(&data, FIRST_KEY).unwrap();
+        let read = AgentKey::load(&data, FIRST_KEY).unwrap();
+        assert_eq!(read.public(), key.public());
+        std::fs::write(data.key(FIRST_KEY), b"torn").unwrap();
+        let torn = AgentKey::load(&data, FIRST_KEY);
+        assert!(matches!(torn, Err(Error::Damaged(_))));
     }
 }

@@ -1,11 +1,17 @@
-//! The agent's memory of orders, in files: what was started, what came of it, what the server has.
+//! The agent's memory of orders, in files: what waits, what was begun, what came of it, what the
+//! server has.
 //!
-//! Per leaf: `LEAF.order` is durable before the work starts; `LEAF.result` before the result is
-//! sent; it becomes `LEAF.done` when the server has it, and both files stay for a day past the
-//! order's deadline, so that a late repeat is answered and never run again. The session is the only
-//! caller. Nothing found in the directory can stop the agent from starting.
+//! Per leaf: `LEAF.order` is durable before its receipt; it becomes `LEAF.begun` before anything
+//! starts that must not start twice, and `LEAF.group` names the processes then. `LEAF.result` is
+//! durable before the result is sent; it becomes `LEAF.done` when the server has it, and these files
+//! stay for a day past the order's deadline, so that a late repeat is answered and never run again.
+//!
+//! So after a crash an order without any other file was never begun, and may be. What cannot be read
+//! as what it should be is moved aside, but its leaf stays known; what cannot be read at all for now
+//! is left alone. The session is the only caller. Nothing found in the directory can stop the agent
+//! from starting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +24,7 @@ use protocol::order::Order;
 use tracing::warn;
 
 use crate::config::{create_private_dir, sync_parent, write_atomically};
+use crate::runner::Group;
 
 /// Acknowledged leaves are remembered for this long past their deadline, in ms.
 const REMEMBERED_MS: i64 = 24 * 3_600_000;
@@ -39,7 +46,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Its order is on disk; it waits or runs.
-    Started,
+    Taken,
     /// Its result is here and the server has not confirmed it.
     Ended,
     /// The server has its result.
@@ -56,6 +63,8 @@ struct Entry {
 pub struct Journal {
     dir: PathBuf,
     entries: BTreeMap<LeafId, Entry>,
+    /// Leaves whose orders waited when the agent stopped and were not handed out since.
+    left_waiting: BTreeSet<LeafId>,
     /// Results that the disk did not take.
     unwritten: BTreeMap<LeafId, LeafResult>,
 }
@@ -83,8 +92,9 @@ pub fn bare_result(
 }
 
 impl Journal {
-    /// Opens the journal. A leaf that was started and has no result was running when the agent
-    /// stopped: it gets the result "agent restarted" and is never run again.
+    /// Opens the journal. A leaf that was begun and has no result ran when the agent stopped: what
+    /// still runs of it is killed, and it gets the result "agent restarted". One that only waited is
+    /// handed out by [`Self::left_waiting`].
     ///
     /// # Errors
     /// The directory cannot be made or listed.
@@ -94,20 +104,19 @@ impl Journal {
         let mut found: BTreeMap<LeafId, Found> = BTreeMap::new();
         for item in fs::read_dir(dir).map_err(failed)? {
             let path = item.map_err(failed)?.path();
-            match named(&path) {
-                Some((leaf, "order")) => found.entry(leaf).or_default().order = true,
-                Some((leaf, "result")) => found.entry(leaf).or_default().result = true,
-                Some((leaf, "done")) => found.entry(leaf).or_default().done = true,
+            if path.extension().is_some_and(|it| it == "tmp") {
                 // A write that a crash cut short: its file never counted.
-                _ if path.extension().is_some_and(|it| it == "tmp") => {
-                    fs::remove_file(&path).map_err(failed)?;
+                if let Err(error) = fs::remove_file(&path) {
+                    warn!(file.path = %path.display(), error = %error, "a file of the journal cannot be removed");
                 }
-                _ => {}
+            } else if let Some((leaf, kind)) = named(&path) {
+                found.entry(leaf).or_default().note(kind);
             }
         }
         let mut journal = Self {
             dir: dir.to_owned(),
             entries: BTreeMap::new(),
+            left_waiting: BTreeSet::new(),
             unwritten: BTreeMap::new(),
         };
         for (leaf, files) in found {
@@ -118,26 +127,71 @@ impl Journal {
     }
 
     fn recover(&mut self, leaf: LeafId, files: &Found, now: UnixMillis) {
-        let deadline = if files.order {
-            self.deadline_of(leaf)
-        } else {
-            None
+        if !files.is_leaf() {
+            // What a crash left of a leaf that was being forgotten.
+            return self.remove(&[leaf], &["group"]);
+        }
+        let kept = match files {
+            Found { begun: true, .. } => Some(self.read_order(leaf, "begun")),
+            Found { order: true, .. } => Some(self.read_order(leaf, "order")),
+            _ => None,
         };
-        let entry = |stage| Entry {
-            stage,
-            deadline: deadline.unwrap_or(now),
+        let is_damaged = files.damaged || matches!(kept, Some(Kept::Damaged));
+        let deadline = match &kept {
+            Some(Kept::Sound(_, order)) => UnixMillis(order.deadline_ms),
+            _ => now,
         };
-        if files.done {
-            self.entries.insert(leaf, entry(Stage::Acknowledged));
-        } else if files.result {
-            self.entries.insert(leaf, entry(Stage::Ended));
-        } else {
+        let stage = match files {
+            Found { done: true, .. } => Stage::Acknowledged,
+            Found { result: true, .. } => Stage::Ended,
+            _ => Stage::Taken,
+        };
+        self.entries.insert(leaf, Entry { stage, deadline });
+        if stage != Stage::Taken {
+            return;
+        }
+        if files.begun || is_damaged {
+            let message = match self.end_group(leaf) {
+                true => "the agent stopped while this ran; it was stopped and is not run again",
+                false => "the agent stopped while this ran; it is not run again",
+            };
             warn!(leaf.id = %leaf, "this leaf was not finished when the agent stopped");
-            self.entries.insert(leaf, entry(Stage::Started));
-            let message = "the agent stopped while this ran; it is not run again";
             let reason = Reason::AgentRestarted;
             self.end(leaf, bare_result(leaf, Status::Fail, reason, message, now));
+        } else {
+            self.left_waiting.insert(leaf);
         }
+    }
+
+    /// Kills what still runs of a leaf. Returns whether anything did.
+    fn end_group(&self, leaf: LeafId) -> bool {
+        let noted = fs::read_to_string(self.path(leaf, "group")).ok();
+        noted.is_some_and(|it| Group::parse(&it).is_some_and(Group::kill))
+    }
+
+    /// Orders that waited when the agent stopped, each once. One that cannot be read now is handed
+    /// out by a later call.
+    pub fn left_waiting(&mut self, now: UnixMillis) -> Vec<(LeafId, SignedOrder)> {
+        let mut orders = Vec::new();
+        for leaf in std::mem::take(&mut self.left_waiting) {
+            match self.read_order(leaf, "order") {
+                Kept::Sound(signed, order) => {
+                    let deadline = UnixMillis(order.deadline_ms);
+                    let stage = Stage::Taken;
+                    self.entries.insert(leaf, Entry { stage, deadline });
+                    orders.push((leaf, signed));
+                }
+                Kept::Unreadable => {
+                    self.left_waiting.insert(leaf);
+                }
+                Kept::Damaged => {
+                    let message = "the agent's record of the order is damaged; it is not run";
+                    let reason = Reason::AgentFault;
+                    self.end(leaf, bare_result(leaf, Status::Fail, reason, message, now));
+                }
+            }
+        }
+        orders
     }
 
     /// How far the leaf has come; `None`: never heard of.
@@ -146,24 +200,60 @@ impl Journal {
         self.entries.get(&leaf).map(|it| it.stage)
     }
 
-    /// Makes "this leaf was started" durable. The work may start only after this.
+    /// Makes an order durable. It may be confirmed only after this.
     ///
     /// # Errors
     /// The disk does not take it: the work must not start.
-    pub fn start(
+    pub fn take(
         &mut self,
         leaf: LeafId,
         deadline: UnixMillis,
         order: &SignedOrder,
     ) -> Result<(), Error> {
         let path = self.path(leaf, "order");
-        write_atomically(&path, &order.encode_to_vec()).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull(error),
-            _ => Error::Io(self.dir.clone(), error),
-        })?;
-        let stage = Stage::Started;
+        if let Err(error) = write_atomically(&path, &order.encode_to_vec()) {
+            // It may lie there all the same, and must not wait for the next start.
+            self.forbid(leaf);
+            return Err(self.error(error));
+        }
+        let stage = Stage::Taken;
         self.entries.insert(leaf, Entry { stage, deadline });
         Ok(())
+    }
+
+    /// Makes "this leaf was begun" durable. Work that must not run twice may start only after this.
+    /// Returns the file that its process group is to be written to.
+    ///
+    /// # Errors
+    /// The disk does not take it: the work must not start.
+    pub fn begin(&mut self, leaf: LeafId) -> Result<PathBuf, Error> {
+        // A name of the same length: this works on a full disk, too.
+        let begun = self.path(leaf, "begun");
+        fs::rename(self.path(leaf, "order"), &begun)
+            .and_then(|()| sync_parent(&begun))
+            .map_err(|error| self.error(error))?;
+        Ok(self.path(leaf, "group"))
+    }
+
+    /// Makes sure that no later start of the agent runs the leaf, though its result is not on disk.
+    fn forbid(&self, leaf: LeafId) {
+        let (order, begun) = (self.path(leaf, "order"), self.path(leaf, "begun"));
+        let forbidden = match fs::rename(&order, &begun) {
+            // It was begun, or never written.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(_) => fs::remove_file(&order),
+            Ok(()) => Ok(()),
+        };
+        if let Err(error) = forbidden.and_then(|()| sync_parent(&order)) {
+            warn!(leaf.id = %leaf, error = %error, "the order may be run again after a restart");
+        }
+    }
+
+    fn error(&self, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull(error),
+            _ => Error::Io(self.dir.clone(), error),
+        }
     }
 
     /// Keeps a result: on disk, or in memory as long as the disk does not take it.
@@ -174,16 +264,19 @@ impl Journal {
             deadline: deadline.unwrap_or(UnixMillis(result.ended_ms)),
         };
         self.entries.insert(leaf, entry);
+        self.left_waiting.remove(&leaf);
         if let Err(error) = write_atomically(&self.path(leaf, "result"), &result.encode_to_vec()) {
             warn!(leaf.id = %leaf, error = %error, "a result cannot be written; it stays in memory");
+            self.forbid(leaf);
             self.unwritten.insert(leaf, result);
         }
+        fs::remove_file(self.path(leaf, "group")).ok();
     }
 
-    /// The leaf's result, if it has ended.
+    /// The leaf's result, if it has ended and can be read now.
     pub fn result(&mut self, leaf: LeafId, now: UnixMillis) -> Option<LeafResult> {
         let kind = match self.stage(leaf)? {
-            Stage::Started => return None,
+            Stage::Taken => return None,
             Stage::Ended => "result",
             Stage::Acknowledged => "done",
         };
@@ -191,7 +284,13 @@ impl Journal {
             return Some(result.clone());
         }
         let path = self.path(leaf, kind);
-        let read = fs::read(&path).ok();
+        let read = match fs::read(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                warn!(leaf.id = %leaf, error = %error, "a result cannot be read now; it is tried again");
+                return None;
+            }
+            read => read.ok(),
+        };
         let result = read.and_then(|it| LeafResult::decode(it.as_slice()).ok());
         if let Some(result) = result.filter(|it| it.leaf_id == leaf.to_string()) {
             return Some(result);
@@ -256,28 +355,59 @@ impl Journal {
             .collect();
         done.sort_unstable();
         let surplus = done.len().saturating_sub(REMEMBERED_MAX);
-        for (at, (deadline, leaf)) in done.into_iter().enumerate() {
-            if at < surplus || now.since(deadline) > REMEMBERED_MS {
-                // The order first: an order without a result would look like a crash.
-                fs::remove_file(self.path(leaf, "order")).ok();
-                fs::remove_file(self.path(leaf, "done")).ok();
-                self.entries.remove(&leaf);
-            }
+        let old = done
+            .into_iter()
+            .enumerate()
+            .filter(|(at, (deadline, _))| *at < surplus || now.since(*deadline) > REMEMBERED_MS);
+        let old: Vec<LeafId> = old.map(|(_, (_, leaf))| leaf).collect();
+        if old.is_empty() {
+            return;
         }
-        sync_parent(&self.dir.join("order")).ok();
+        // An order without a result would be run: it goes first, for good.
+        self.remove(&old, &["order", "begun", "group"]);
+        if sync_parent(&self.dir.join("order")).is_err() {
+            return;
+        }
+        let results = [
+            "done",
+            "order.damaged",
+            "begun.damaged",
+            "result.damaged",
+            "done.damaged",
+        ];
+        self.remove(&old, &results);
+        for leaf in old {
+            self.entries.remove(&leaf);
+        }
     }
 
-    fn deadline_of(&self, leaf: LeafId) -> Option<UnixMillis> {
-        let path = self.path(leaf, "order");
-        let order = fs::read(&path)
-            .ok()
-            .and_then(|it| SignedOrder::decode(it.as_slice()).ok())
-            .and_then(|it| Order::decode(it.body.as_slice()).ok())
-            .filter(|it| it.leaf_id == leaf.to_string());
-        if order.is_none() {
-            set_aside(&path);
+    fn remove(&self, leaves: &[LeafId], kinds: &[&str]) {
+        for leaf in leaves {
+            for kind in kinds {
+                fs::remove_file(self.path(*leaf, kind)).ok();
+            }
         }
-        order.map(|it| UnixMillis(it.deadline_ms))
+    }
+
+    fn read_order(&self, leaf: LeafId, kind: &str) -> Kept {
+        let path = self.path(leaf, kind);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                warn!(leaf.id = %leaf, error = %error, "an order cannot be read now");
+                return Kept::Unreadable;
+            }
+            Err(_) => Vec::new(),
+        };
+        let signed = SignedOrder::decode(bytes.as_slice()).ok();
+        let opened = signed.and_then(|signed| {
+            let order = Order::decode(signed.body.as_slice()).ok()?;
+            (order.leaf_id == leaf.to_string()).then_some(Kept::Sound(signed, order))
+        });
+        opened.unwrap_or_else(|| {
+            set_aside(&path);
+            Kept::Damaged
+        })
     }
 
     fn path(&self, leaf: LeafId, kind: &str) -> PathBuf {
@@ -285,11 +415,40 @@ impl Journal {
     }
 }
 
+/// The files of one leaf.
 #[derive(Default)]
 struct Found {
     order: bool,
+    begun: bool,
     result: bool,
     done: bool,
+    /// Any of them was moved aside.
+    damaged: bool,
+}
+
+impl Found {
+    fn note(&mut self, kind: &str) {
+        match kind {
+            "order" => self.order = true,
+            "begun" => self.begun = true,
+            "result" => self.result = true,
+            "done" => self.done = true,
+            kind if kind.ends_with(".damaged") => self.damaged = true,
+            _ => {}
+        }
+    }
+
+    const fn is_leaf(&self) -> bool {
+        self.order || self.begun || self.result || self.done || self.damaged
+    }
+}
+
+/// An order as it lies there.
+enum Kept {
+    Sound(SignedOrder, Order),
+    /// It was moved aside.
+    Damaged,
+    Unreadable,
 }
 
 fn named(path: &Path) -> Option<(LeafId, &str)> {

@@ -3,9 +3,8 @@
 //! Never guesses: a file that is missing means the defaults, a file with any fault means no agent.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use model::{TaskType, limits};
 use protocol::work::Work;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
+
+use crate::config::exposure;
 
 /// Work that may run at once, at most, whatever the file says.
 const WORK_AT_ONCE_MAX: usize = 64;
@@ -70,6 +71,19 @@ pub enum Error {
         /// What gives it away.
         what: String,
     },
+    /// Somebody else may take the file away or put another in its place.
+    #[error(
+        "the policy {path} can be replaced by others than root and the agent: of its directory \
+         {dir}, {what}; keep it where only root may write"
+    )]
+    UnsafeDir {
+        /// The file.
+        path: PathBuf,
+        /// Its directory.
+        dir: PathBuf,
+        /// What gives it away.
+        what: String,
+    },
     /// The file says something that is no policy.
     #[error("the policy {path} is wrong at line {line}: {message}")]
     Wrong {
@@ -86,25 +100,34 @@ impl Policy {
     /// Reads the policy; a file that does not exist means the defaults.
     ///
     /// # Errors
-    /// The file cannot be read, can be changed by others, or has a fault.
+    /// The file cannot be read, can be changed or replaced by others, or has a fault.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let unreadable = |error| Error::Unreadable(path.to_owned(), error);
-        let meta = match fs::metadata(path) {
-            Ok(meta) => meta,
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        // Before the file: whoever may take it away may choose the defaults instead.
+        match fs::metadata(dir).map(|it| exposure(&it)) {
+            Ok(None) => {}
+            Ok(Some(what)) => {
+                let (path, dir) = (path.to_owned(), dir.to_owned());
+                return Err(Error::UnsafeDir { path, dir, what });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(unreadable(error)),
+        }
+        let file = match File::open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(unreadable(error)),
         };
-        let own = rustix::process::geteuid().as_raw();
-        let what = if meta.mode() & 0o022 != 0 {
-            format!("its mode is {:04o}", meta.mode() & 0o7777)
-        } else if meta.uid() != 0 && meta.uid() != own {
-            format!("it belongs to user {}", meta.uid())
-        } else {
-            let text = fs::read_to_string(path).map_err(unreadable)?;
-            return Self::read(path, &text);
-        };
-        let path = path.to_owned();
-        Err(Error::Unsafe { path, what })
+        if let Some(what) = exposure(&file.metadata().map_err(unreadable)?) {
+            let path = path.to_owned();
+            return Err(Error::Unsafe { path, what });
+        }
+        let text = io::read_to_string(file).map_err(unreadable)?;
+        Self::read(path, &text)
     }
 
     fn read(path: &Path, text: &str) -> Result<Self, Error> {
@@ -287,6 +310,25 @@ mod tests {
                 ),
             }
         }
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_refused_with_and_without_the_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("agent.toml");
+        for _ in 0..2 {
+            for (mode, safe) in [(0o755, true), (0o775, false), (0o1777, false)] {
+                fs::set_permissions(temp.path(), fs::Permissions::from_mode(mode)).unwrap();
+                match Policy::load(&path) {
+                    Ok(_) => assert!(safe, "{mode:o}"),
+                    Err(error) => assert!(!safe && matches!(error, Error::UnsafeDir { .. })),
+                }
+            }
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let nowhere = temp.path().join("missing/agent.toml");
+        assert_eq!(Policy::load(&nowhere).unwrap(), Policy::default());
     }
 
     #[test]

@@ -8,10 +8,14 @@
 //! Called by the session for `CLIENT_DEV_OPS`.
 
 mod capture;
+mod group;
 mod start;
 mod tree;
 
-use std::{future::Future, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{
+    future::Future, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
+    time::Duration,
+};
 
 use model::{Reason, Verdict};
 use protocol::{answer::OpsReport, work::OpsWork};
@@ -22,7 +26,10 @@ use tokio::{
 };
 
 use capture::Streams;
+use tracing::warn;
 use tree::Tree;
+
+pub use group::Group;
 
 /// Time that the pipes have to close after the command ended, for output that is on its way.
 const PIPES_CLOSE: Duration = Duration::from_secs(1);
@@ -80,13 +87,24 @@ enum Stop {
 
 /// Runs one command in its own process group, with nothing to read on its standard input, in `/`
 /// and with a minimal environment. The whole tree is killed when `cancel` resolves, at the deadline
-/// and when a stream grows over its limit. Dropping the future kills it too.
-pub async fn run(work: &OpsWork, limits: &Limits, cancel: impl Future<Output = ()>) -> RunEnd {
+/// and when a stream grows over its limit. Dropping the future kills it too. Where this process is
+/// killed, a later one finds the command by the [`Group`] in `group_file`.
+pub async fn run(
+    work: &OpsWork,
+    limits: &Limits,
+    group_file: Option<&Path>,
+    cancel: impl Future<Output = ()>,
+) -> RunEnd {
     let began = Instant::now();
     let mut running = match start::start(work, limits) {
         Ok(running) => running,
         Err(error) => return not_started(&error),
     };
+    if let Some(file) = group_file
+        && let Err(error) = running.tree.note(file)
+    {
+        warn!(error = %error, "a command's process group cannot be noted");
+    }
     let stop = running.watch(limits, cancel).await;
     let leftovers = match stop {
         Some(_) => {

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::limits;
+use protocol::endpoint::Endpoint;
 use protocol::frame::{Challenge, DownFrame, Hello, PROTOCOL_VERSION, refusal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::config::DataDir;
 use crate::connect::{self, Route};
@@ -23,13 +24,14 @@ use crate::work::Worker;
 use crate::{check, config, inventory};
 
 pub(crate) mod backoff;
+mod clock;
 pub(crate) mod desk;
 mod enrol;
 pub(crate) mod link;
 mod state;
 mod upload;
 
-use backoff::Backoff;
+use backoff::{Backoff, Patience};
 use desk::{Desk, Ended, Executor};
 use link::{Greeted, Link};
 
@@ -72,6 +74,13 @@ pub enum Error {
     /// The server said nothing for too long.
     #[error("the server fell silent")]
     Silent,
+    /// The server is not the one that this host enrolled with.
+    #[error(
+        "the server at {0} shows other order keys than at enrolment: it is not the one this host \
+         enrolled with, or its data directory was replaced; if that is intended, enrol again with \
+         --force"
+    )]
+    OtherKeys(Endpoint),
     /// The server does not keep to the protocol.
     #[error("the server does not speak this agent's protocol: {0}")]
     Protocol(&'static str),
@@ -93,9 +102,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the server's last word.
-    const fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { retry: false, .. } | Self::Replaced)
+    /// How soon to try again.
+    const fn patience(&self) -> Patience {
+        match self {
+            Self::OtherKeys(_) => Patience::Longest,
+            Self::Replaced => Patience::Long,
+            Self::Refused { retry: false, .. } => Patience::VeryLong,
+            _ => Patience::Usual,
+        }
     }
 
     /// The wait that the server asked for, in ms.
@@ -118,7 +132,6 @@ pub(crate) enum Until {
 
 /// An enrolled agent.
 pub struct Agent {
-    data: DataDir,
     identity: Identity,
     key: AgentKey,
     route: Route,
@@ -126,6 +139,8 @@ pub struct Agent {
     ends: mpsc::Receiver<Ended>,
     backoff: Backoff,
     state: State,
+    /// What the server's last refusal was logged as.
+    refused_for: Option<String>,
     _lock: config::DataLock,
 }
 
@@ -135,6 +150,7 @@ impl Agent {
     /// # Errors
     /// Not enrolled, the directory is taken or damaged, or no TLS can be set up.
     pub fn open(data: DataDir, policy: Policy) -> Result<Self, Error> {
+        vet(&data)?;
         let identity = Identity::load(&data)?;
         let mut own =
             check::Subject::sickbay(data.path(), Some(identity.server.clone()), identity.pin);
@@ -156,16 +172,16 @@ impl Agent {
         backoff: Backoff,
     ) -> Result<Self, Error> {
         let lock = lock(&data)?;
-        let key = AgentKey::load(&data)?;
+        let key = AgentKey::load(&data, &identity.key_name)?;
         let route = Route::new(identity.server.clone(), identity.pin)?;
         let journal = Journal::open(&data.journal(), config::now())?;
         // What lies there belongs to work that a stop or a crash cut short.
         std::fs::remove_dir_all(data.work()).ok();
         let uuid = identity.host_uuid.as_str();
-        let (desk, ends) = Desk::new(uuid, policy, journal, data.work(), executor);
+        let keys = identity.order_keys.clone();
+        let (desk, ends) = Desk::new(uuid, keys, policy, journal, data.work(), executor);
         let state = State::new(&data);
         Ok(Self {
-            data,
             identity,
             key,
             route,
@@ -173,40 +189,46 @@ impl Agent {
             ends,
             backoff,
             state,
+            refused_for: None,
             _lock: lock,
         })
     }
 
-    /// Serves until `stop` resolves; then ends running work and returns.
-    ///
-    /// # Errors
-    /// The server's last word: [`Error::Refused`] without retry, or [`Error::Replaced`].
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    /// Serves until `stop` resolves; then ends running work and returns. Whatever a server says, the
+    /// agent tries again: an agent that nobody starts again is a lost host.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
             let Some(greeted) = self.greet(stop.as_mut()).await else {
-                self.wind_up(None).await;
-                return Ok(());
+                return self.wind_up(None).await;
             };
             let error = match greeted {
                 Ok(greeted) => match self.serve_session(greeted, stop.as_mut()).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return,
                     Err(error) => error,
                 },
                 Err(error) => error,
             };
-            if error.is_final() {
-                self.wind_up(None).await;
-                self.state.offline(&error);
-                return Err(error);
-            }
-            let wait = self.backoff.next(error.floor_ms());
+            let wait = self.backoff.next(error.patience(), error.floor_ms());
             self.state.offline(&error);
-            warn!(error = %chain(&error), retry_ms = wait.as_millis(), "offline");
+            self.log(&error, wait);
             if self.meanwhile(sleep(wait), stop.as_mut()).await.is_none() {
-                self.wind_up(None).await;
-                return Ok(());
+                return self.wind_up(None).await;
             }
+        }
+    }
+
+    /// Says why there is no session; a refusal that people have to mend loudly, but once.
+    fn log(&mut self, error: &Error, wait: Duration) {
+        let why = chain(error);
+        let retry_ms = wait.as_millis();
+        if !matches!(error, Error::Refused { retry: false, .. }) {
+            warn!(error = why, retry_ms, "offline");
+        } else if self.refused_for.as_ref() == Some(&why) {
+            debug!(error = why, retry_ms, "still refused");
+        } else {
+            error!(error = why, retry_ms, "refused; the agent goes on trying");
+            self.refused_for = Some(why);
         }
     }
 
@@ -242,18 +264,15 @@ impl Agent {
             welcome,
             clock,
         } = greeted;
+        // Whoever answers at the server's address can show any keys: those of the enrolment decide.
+        if welcome.order_keys != self.identity.order_keys {
+            return Err(Error::OtherKeys(self.identity.server.clone()));
+        }
         let began = Instant::now();
         info!(server = %self.identity.server, clock.offset_ms = clock.offset_ms(), "online");
         self.state.online();
-        if self.identity.order_keys != welcome.order_keys {
-            self.identity.order_keys.clone_from(&welcome.order_keys);
-            // The keys in force are those of this session; the file is for a person's eyes and for
-            // the next start, and a full disk must not keep the agent offline.
-            if let Err(error) = self.identity.save(&self.data) {
-                warn!(error = %chain(&error), "the keys of orders could not be stored");
-            }
-        }
-        self.desk.connected(welcome.order_keys, clock);
+        self.refused_for = None;
+        self.desk.connected(clock);
         let ends = &mut self.ends;
         let backoff = &mut self.backoff;
         let served = serve(
@@ -265,9 +284,7 @@ impl Agent {
             stop,
         )
         .await;
-        if began.elapsed() >= Duration::from_millis(limits::RECONNECT_MS_MAX) {
-            self.backoff.reset();
-        }
+        self.backoff.held(began.elapsed());
         if served.is_ok() {
             self.wind_up(Some(link)).await;
         }
@@ -327,6 +344,8 @@ pub(crate) async fn serve(
     until: Until,
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> Result<(), Error> {
+    // The node takes the session for its host's only when it has heard this.
+    link.heartbeat().await?;
     let silence = Duration::from_millis(limits::SESSION_SILENCE_MS_MAX);
     let mut round_at = next_round(backoff);
     let mut worked = false;
@@ -371,7 +390,7 @@ fn handle(desk: &mut Desk, frame: DownFrame) -> Result<(), Error> {
         DownFrame::Cancel(cancel) => desk.cancel(&cancel.leaf_id),
         DownFrame::Ack(ack) => desk.acknowledged(&ack.leaf_id),
         DownFrame::BundleAck(ack) => desk.bundle_ack(&ack),
-        DownFrame::Heartbeat(_) => {}
+        DownFrame::Heartbeat(beat) => desk.node_time(beat.now_ms),
         DownFrame::Refused(refused) if refused.code == refusal::REPLACED => {
             return Err(Error::Replaced);
         }
@@ -439,6 +458,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     // Some of it is a server's or proxy's text, and all of it goes to a terminal.
     text.replace(char::is_control, " ")
+}
+
+fn vet(data: &DataDir) -> Result<(), Error> {
+    let name = data.path().display().to_string();
+    data.vet().map_err(|error| Error::DataDir(name, error))
 }
 
 fn lock(data: &DataDir) -> Result<config::DataLock, Error> {

@@ -4,7 +4,7 @@
 //! makes the answer fit. Never reads the journal, never speaks to a server.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct Job {
     pub clock_offset_ms: Option<i64>,
     /// A directory of its own, for the bundle.
     pub work_dir: PathBuf,
+    /// Where the process group of a command is noted.
+    pub group_file: Option<PathBuf>,
     /// Resolves when the work is to stop; so does its loss.
     pub stop: oneshot::Receiver<Stop>,
 }
@@ -107,7 +109,10 @@ impl Worker {
             job.stop.await.unwrap_or(dropped)
         };
         match job.work {
-            Work::Ops(work) => self.ops(&work, job.time_left, stop).await,
+            Work::Ops(work) => {
+                let group_file = job.group_file.as_deref();
+                self.ops(&work, job.time_left, group_file, stop).await
+            }
             Work::Check(work) if work.subject != OWN_SUBJECT && !work.subject.is_empty() => {
                 let name = work.subject.escape_debug();
                 let message = format!("this agent has no profile `{name}` to examine");
@@ -144,6 +149,7 @@ impl Worker {
         &self,
         work: &OpsWork,
         left: Duration,
+        group_file: Option<&Path>,
         stop: impl Future<Output = Stop>,
     ) -> Finished {
         let allowed = self.policy.command_time_max();
@@ -153,7 +159,10 @@ impl Worker {
             ..runner::Limits::default()
         };
         let mut stopped = None;
-        let end = runner::run(work, &limits, async { stopped = Some(stop.await) }).await;
+        let end = runner::run(work, &limits, group_file, async {
+            stopped = Some(stop.await);
+        })
+        .await;
         let mut finished = Finished {
             verdict: end.verdict,
             reason: end.reason,
@@ -334,6 +343,7 @@ mod tests {
             time_left,
             clock_offset_ms: None,
             work_dir: PathBuf::new(),
+            group_file: None,
             stop: stopped,
         };
         if let Some(stop) = stop {

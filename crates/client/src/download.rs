@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use model::limits::BUNDLE_BYTES_MAX;
-use protocol::endpoint::Endpoint;
 
 use crate::client::CALL_MS_MAX;
 use crate::{Client, Error};
@@ -17,13 +16,14 @@ const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 impl Client {
     /// Writes what is at `url` into `writer` and returns its size in bytes. The address carries its own permission, so nothing is
-    /// signed; what is trusted is what the API is reached with.
+    /// signed. Only its path and query count: whatever server it names, the control plane is asked, at the address where the API is.
     ///
     /// # Errors
     /// As for a call, and [`Error::NotWritten`]. What has been written by then is incomplete.
     pub async fn download(&self, url: &str, writer: &mut impl Write) -> Result<u64, Error> {
-        let (endpoint, target) = self.locate(url)?;
-        let mut sender = self.connect(&endpoint).await?;
+        let endpoint = self.endpoint();
+        let target = target(url).ok_or_else(|| bad_address(url))?;
+        let mut sender = self.connect(endpoint).await?;
         let request = Request::get(target)
             .header("host", endpoint.authority())
             .body(Full::<Bytes>::default())
@@ -51,22 +51,18 @@ impl Client {
         }
         Ok(size)
     }
+}
 
-    /// The server and the target of an address; one that starts with `/` is on the control plane itself.
-    fn locate(&self, url: &str) -> Result<(Endpoint, String), Error> {
-        if url.starts_with('/') {
-            return Ok((self.endpoint().clone(), url.to_owned()));
-        }
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| bad_address(url))?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let endpoint: Endpoint = format!("{scheme}://{authority}")
-            .parse()
-            .map_err(|_| bad_address(url))?;
-        if endpoint.tls != self.endpoint().tls {
-            return Err(bad_address(url));
-        }
-        Ok((endpoint, format!("/{path}")))
+/// Path and query of an address.
+fn target(url: &str) -> Option<String> {
+    if url.starts_with('/') {
+        return Some(url.to_owned());
     }
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))?;
+    let (_, path) = rest.split_once('/')?;
+    Some(format!("/{path}"))
 }
 
 fn bad_address(url: &str) -> Error {

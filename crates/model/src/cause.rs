@@ -117,7 +117,7 @@ macro_rules! causes {
 
 fixes! {
     /// Install.
-    InstallAgent = 1101, "Install the agent: sickbay-agent enrol --server URL --install-code CODE.";
+    InstallAgent = 1101, "Install the agent and enrol it: SICKBAY_INSTALL_CODE=CODE sickbay-agent enrol --server URL.";
     /// Enable.
     EnableService = 1102, "Enable the agent's service: systemctl enable --now UNIT.";
     /// Start.

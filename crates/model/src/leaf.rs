@@ -124,11 +124,13 @@ pub enum Reason {
     LimitExceeded = 10,
     /// The agent failed to do the work.
     AgentFault = 11,
+    /// The order was sent and the host never confirmed that it has it: it may have run.
+    NotConfirmed = 12,
 }
 
 impl Reason {
     /// All reasons, in order of number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::None,
         Self::ExitCode,
         Self::Signal,
@@ -141,6 +143,7 @@ impl Reason {
         Self::NotStarted,
         Self::LimitExceeded,
         Self::AgentFault,
+        Self::NotConfirmed,
     ];
 
     /// The stable word on the wire.
@@ -159,6 +162,7 @@ impl Reason {
             Self::NotStarted => "not_started",
             Self::LimitExceeded => "limit_exceeded",
             Self::AgentFault => "agent_fault",
+            Self::NotConfirmed => "not_confirmed",
         }
     }
 
@@ -178,6 +182,7 @@ impl Reason {
             Self::NotStarted => "could not be started",
             Self::LimitExceeded => "stopped at one of its limits",
             Self::AgentFault => "the agent failed to do the work",
+            Self::NotConfirmed => "the order was sent and the host never confirmed it",
         }
     }
 
@@ -233,8 +238,10 @@ pub enum Event {
     CancelAsked,
     /// The root was cancelled and the host has not confirmed within the grace time.
     CancelOverdue,
-    /// The deadline has passed.
+    /// The deadline has passed: what waits ends, what runs is told to stop.
     DeadlinePassed,
+    /// The deadline has passed and the host has not said how its work ended within the grace time.
+    DeadlineOverdue,
 }
 
 /// What a transition asks the caller to do.
@@ -270,6 +277,15 @@ impl LeafState {
             dispatch: Dispatch::Auto,
             reason: Reason::None,
             at,
+        }
+    }
+
+    const fn reason_of_timeout(self) -> Reason {
+        match (self.status, self.dispatch) {
+            (Status::Start, _) => Reason::NotConfirmed,
+            (Status::Dispatch, Dispatch::Auto) => Reason::Deadline,
+            (Status::Dispatch, Dispatch::Manual) => Reason::ManualNotRun,
+            _ => Reason::NeverDelivered,
         }
     }
 
@@ -311,14 +327,12 @@ impl LeafState {
             }
             (S::Start | S::Dispatch, E::CancelAsked) => return (self, Effect::Kill),
             (_, E::CancelOverdue) => end(S::Fail, Reason::Cancelled),
-            (S::Init | S::Start, E::DeadlinePassed) => end(S::Timeout, Reason::NeverDelivered),
-            (S::Dispatch, E::DeadlinePassed) => end(
-                S::Timeout,
-                match self.dispatch {
-                    Dispatch::Auto => Reason::Deadline,
-                    Dispatch::Manual => Reason::ManualNotRun,
-                },
-            ),
+            (S::Dispatch, E::DeadlinePassed) if self.dispatch == Dispatch::Auto => {
+                return (self, Effect::Kill);
+            }
+            (_, E::DeadlinePassed | E::DeadlineOverdue) => {
+                end(S::Timeout, self.reason_of_timeout())
+            }
             (S::Start | S::Dispatch, E::Taken)
             | (S::Init | S::Dispatch, E::TakenBack)
             | (S::Dispatch, E::Delivered)
@@ -350,6 +364,7 @@ mod tests {
             Event::CancelAsked,
             Event::CancelOverdue,
             Event::DeadlinePassed,
+            Event::DeadlineOverdue,
         ]
     }
 
@@ -408,7 +423,7 @@ mod tests {
     fn every_leaf_can_end_by_its_deadline_and_says_why() {
         each_sequence(|sequence| {
             let leaf = after(sequence);
-            let (ended, _) = leaf.next(Event::DeadlinePassed, NOW);
+            let (ended, _) = leaf.next(Event::DeadlineOverdue, NOW);
             assert!(ended.status.is_final(), "{sequence:?}");
             assert_eq!(
                 ended.status == Status::Success,
@@ -420,15 +435,29 @@ mod tests {
 
     #[test]
     fn never_delivered_is_not_the_same_as_timed_out() {
-        let reason = |events: &[Event]| after(events).next(Event::DeadlinePassed, NOW).0.reason;
+        let reason = |events: &[Event]| after(events).next(Event::DeadlineOverdue, NOW).0.reason;
         assert_eq!(reason(&[]), Reason::NeverDelivered);
-        assert_eq!(reason(&[Event::Taken]), Reason::NeverDelivered);
+        assert_eq!(reason(&[Event::Taken]), Reason::NotConfirmed);
         assert_eq!(reason(&[Event::Taken, Event::Delivered]), Reason::Deadline);
         assert_eq!(reason(&[Event::ManualIssued]), Reason::ManualNotRun);
         assert_eq!(
             reason(&[Event::ManualIssued, Event::Taken, Event::Delivered]),
             Reason::Deadline
         );
+    }
+
+    #[test]
+    fn a_host_that_has_the_order_may_say_itself_how_it_ended_in_time() {
+        let running = after(&[Event::Taken, Event::Delivered]);
+        assert_eq!(
+            running.next(Event::DeadlinePassed, NOW),
+            (running, Effect::Kill)
+        );
+        let waiting = [vec![], vec![Event::Taken], vec![Event::ManualIssued]];
+        for events in waiting {
+            let (ended, _) = after(&events).next(Event::DeadlinePassed, NOW);
+            assert_eq!(ended.status, Status::Timeout, "{events:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub const HOST_UUID_BYTES_MAX: usize = 64;
 pub const ROOT_HOSTS_MAX: usize = 1_048_576;
 /// Root tasks that may be unfinished at the same time, unless the node is told otherwise.
 pub const ROOTS_RUNNING_MAX: usize = 10;
+/// Answers that one list may show, in bytes; the rest is shown leaf by leaf.
+pub const LIST_ANSWERS_BYTES_MAX: usize = 4 << 20;
 /// Hosts that a root's `DetailData` covers; beyond, the leaves are paged by `RootTaskId`.
 pub const ROOT_DETAIL_HOSTS_MAX: usize = 100;
 /// Shortest time that a task may take, in ms.
@@ -16,6 +18,12 @@ pub const TASK_TIMEOUT_MS_MIN: i64 = 1_000;
 pub const TASK_TIMEOUT_MS_DEFAULT: i64 = 3_600_000;
 /// Longest time that a task may take, in ms.
 pub const TASK_TIMEOUT_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Time that a connected host has after the deadline to say how its work ended, in ms: longer than
+/// it takes to stop it.
+pub const DEADLINE_GRACE_MS: i64 = 10_000;
+/// Time after its start that a node gives hosts to come back before it ends what waits for them, in
+/// ms: longer than the longest pause of an agent.
+pub const SETTLE_MS: i64 = 75_000;
 /// Time that a host has to confirm a cancellation before the leaf ends without it, in ms.
 pub const CANCEL_GRACE_MS: i64 = 30_000;
 
@@ -50,7 +58,14 @@ pub const NONCE_MS: i64 = 31 * 60_000;
 /// Longest nonce, in bytes.
 pub const NONCE_BYTES_MAX: usize = 128;
 /// Most nonces remembered at once; beyond, requests are throttled.
-pub const NONCES_MAX: usize = 4_000_000;
+pub const NONCES_MAX: usize = 16_000_000;
+/// Most nonces of one access key remembered at once; beyond, its requests are throttled.
+pub const NONCES_OF_KEY_MAX: usize = 8_000_000;
+
+/// Largest answer of the API that is kept for the next who asks, in bytes.
+pub const KEPT_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// All answers that are kept, in bytes.
+pub const KEPT_ANSWERS_BYTES_MAX: usize = 64 << 20;
 
 /// Largest frame between an agent and a node, in bytes.
 pub const FRAME_BYTES_MAX: usize = 2 << 20;
@@ -100,5 +115,66 @@ pub const TOKEN_SECONDS_MIN: i64 = 60;
 pub const TOKEN_SECONDS_MAX: i64 = 12 * 3_600;
 /// Life of an install code unless `ExpiredDate` says otherwise, in ms.
 pub const INSTALL_CODE_MS_DEFAULT: i64 = 7 * 24 * 3_600_000;
+/// Hosts that may enrol with an install code unless `MaxUses` says otherwise.
+pub const INSTALL_CODE_USES_DEFAULT: u32 = 1_000;
 /// Install codes that exist at once.
 pub const INSTALL_CODES_MAX: usize = 1_000;
+
+/// Largest JSON of a host's facts, in bytes.
+pub const FACTS_BYTES_MAX: usize = 64 << 10;
+/// Most addresses, hardware addresses and disks of a host's facts, of each.
+pub const FACT_ENTRIES_MAX: usize = 64;
+/// Longest host name, in bytes.
+pub const HOST_NAME_BYTES_MAX: usize = 253;
+/// Longest message, summary or piece of evidence of an answer, in bytes.
+pub const ANSWER_LINE_BYTES_MAX: usize = 1 << 10;
+/// Most findings of one check.
+pub const CHECK_FINDINGS_MAX: usize = 32;
+/// Most pieces of evidence of one finding.
+pub const FINDING_EVIDENCE_MAX: usize = 16;
+/// Most probes of one check.
+pub const CHECK_PROBES_MAX: usize = 64;
+/// Longest note of a probe, in bytes.
+pub const PROBE_NOTE_BYTES_MAX: usize = 512;
+/// Longest text of an inventory, such as a command line, in bytes.
+pub const ASSET_TEXT_BYTES_MAX: usize = 4 << 10;
+/// Longest kept output once what may not be shown is replaced, in bytes: a byte becomes up to three,
+/// and there is the line that says how much was left out.
+pub const OUTPUT_CLEAN_BYTES_MAX: usize = 4 * OUTPUT_BYTES_MAX;
+
+/// Largest frame until the greeting is done, in bytes.
+pub const GREETING_BYTES_MAX: usize = 128 << 10;
+/// Time that a request may take from its head to the head of its answer, in ms.
+pub const REQUEST_MS_MAX: u64 = 60_000;
+/// A connection whose other end takes nothing for this long is given up, in ms.
+pub const WRITE_STALL_MS_MAX: u64 = 30_000;
+/// Connections of one IPv4 address or IPv6 /64 that are not sessions of known hosts.
+pub const ADDRESS_CONNECTIONS_MAX: usize = 256;
+/// The same for a loopback address, behind which are tunnels, proxies and tests.
+pub const LOOPBACK_CONNECTIONS_MAX: usize = 4_096;
+/// Open files of a node that are not connections.
+pub const FILES_RESERVED: usize = 256;
+/// A node's readiness is looked at again after this long, in ms.
+pub const READY_MS: i64 = 1_000;
+
+/// Log bundles of one node, in bytes.
+pub const BUNDLES_BYTES_MAX: u64 = 10 << 30;
+/// Log bundles of one host, in bytes.
+pub const HOST_BUNDLES_BYTES_MAX: u64 = 256 << 20;
+/// A log bundle is kept for this long, in days.
+pub const BUNDLE_DAYS_MAX: i64 = 30;
+/// A bundle of which nothing more has come for this long is given up, in ms.
+pub const BUNDLE_PART_MS_MAX: i64 = 3_600_000;
+/// Time between two searches for bundles that are too old, in ms.
+pub const BUNDLE_SWEEP_MS: i64 = 3_600_000;
+/// Log bundles that one session may send side by side.
+pub const SESSION_BUNDLES_MAX: usize = 16;
+/// Pieces of bundles that are written at the same time.
+pub const BUNDLE_WRITES_MAX: usize = 32;
+
+/// Enrolments from one IPv4 address or IPv6 /64 in a minute; loopback addresses are not counted.
+pub const ADDRESS_ENROLMENTS_PER_MINUTE: i64 = 600;
+/// Enrolments with one install code in a minute.
+pub const CODE_ENROLMENTS_PER_MINUTE: i64 = 6_000;
+/// Addresses or codes whose rate is remembered at once; beyond, enrolments are refused.
+pub const ENROLMENT_RATES_MAX: usize = 65_536;

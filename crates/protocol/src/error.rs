@@ -99,6 +99,8 @@ codes! {
     EntityNotExist = "EntityNotExist", 404, "The specified entity does not exist.";
     /// The name is taken.
     EntityAlreadyExists = "EntityAlreadyExists", 409, "The specified entity already exists.";
+    /// A `clientToken` came again with another request.
+    IdempotentParameterMismatch = "IdempotentParameterMismatch", 400, "The clientToken was used before with other parameters: nothing was created.";
     /// As many tasks run as may run at once.
     TaskLimitExceeded = "TaskLimitExceeded", 400, "The maximum number of running tasks is reached.";
     /// The request is larger than the limit.
@@ -149,6 +151,7 @@ impl Code {
             | Self::UnsupportedHttpMethod
             | Self::EntityNotExist
             | Self::EntityAlreadyExists
+            | Self::IdempotentParameterMismatch
             | Self::TaskLimitExceeded
             | Self::RequestEntityTooLarge
             | Self::StorageFull => false,

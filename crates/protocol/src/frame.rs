@@ -113,7 +113,7 @@ pub struct Hello {
     /// The install code, on enrolment.
     #[prost(string, tag = "6")]
     pub install_code: String,
-    /// The one-time token of a manual command.
+    /// The token of a manual command.
     #[prost(string, tag = "7")]
     pub ticket: String,
     /// The leaf of that token.
@@ -297,9 +297,13 @@ pub struct BundleAck {
     pub refused: String,
 }
 
-/// Nothing but a sign of life.
+/// A sign of life. After [`Welcome`] the agent sends one at once: only then is the session its host's.
 #[derive(Clone, Copy, PartialEq, Message)]
-pub struct Heartbeat {}
+pub struct Heartbeat {
+    /// The node's clock, in ms since the Unix epoch; 0 from an agent.
+    #[prost(int64, tag = "1")]
+    pub now_ms: i64,
+}
 
 impl From<UpFrame> for Up {
     fn from(frame: UpFrame) -> Self {

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod api;
+pub mod clean;
 pub mod endpoint;
 pub mod error;
 pub mod facts;

@@ -24,12 +24,15 @@ pub struct ManualArgument {
     /// The server's address, such as `https://sickbay.example:8443`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server: String,
-    /// The one-time token that opens a session for this leaf and host only.
+    /// The token that opens a session for this leaf and host only, until the leaf has ended.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
     /// SHA-256 of the server's certificate, lower-case hexadecimal; empty: a publicly trusted one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pin: String,
+    /// The one key whose order is obeyed, as [`crate::order::key_digest`]; empty: no order is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
     /// The profile to examine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
@@ -80,6 +83,20 @@ mod tests {
         assert_eq!(read.uuid, "inet-eae04867-002f-423d-af00-c72cd629b248");
         assert_eq!(read.cmd_idx, "44ce8beb7df2a412454c8d7991582533");
         assert_eq!(read.encode(), SAMPLE);
+    }
+
+    #[test]
+    fn our_keys_follow_the_documented_ones() {
+        let ours = ManualArgument {
+            pin: "0a".into(),
+            key: "0b".into(),
+            subject: "sickbay".into(),
+            ..ManualArgument::decode(SAMPLE).unwrap()
+        };
+        let json = data_encoding::BASE64.decode(ours.encode().as_bytes());
+        let json = String::from_utf8(json.unwrap()).unwrap();
+        assert!(json.ends_with(r#","pin":"0a","key":"0b","subject":"sickbay"}"#));
+        assert_eq!(ManualArgument::decode(&ours.encode()).unwrap(), ours);
     }
 
     #[test]

@@ -58,12 +58,19 @@ pub fn order_message(body: &[u8]) -> Vec<u8> {
     message
 }
 
-/// The id of a public key.
+/// The id of a public key: finds it among a server's, proves nothing.
 #[must_use]
 pub fn key_id(public_key: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, public_key);
     let head = digest.as_ref().get(..8).unwrap_or_default();
     data_encoding::HEXLOWER.encode(head)
+}
+
+/// The SHA-256 of a public key, lower-case hexadecimal: names it beyond doubt.
+#[must_use]
+pub fn key_digest(public_key: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, public_key);
+    data_encoding::HEXLOWER.encode(digest.as_ref())
 }
 
 /// Signs an order.

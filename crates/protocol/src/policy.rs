@@ -125,14 +125,35 @@ impl Statement {
                 .iter()
                 .any(|pattern| texts.iter().any(|text| glob::matches(pattern, text)))
         };
+        let touches = |pattern: &String| match self.effect {
+            Effect::Allow => any(std::slice::from_ref(pattern), resources),
+            Effect::Deny => covers_part(pattern, resources),
+        };
         any(&self.actions.patterns, actions) != self.actions.all_but
-            && (self.resources.iter().any(|resource| resource == "*")
-                || any(&self.resources, resources))
+            && (self.resources.iter().any(|it| it == "*" || touches(it)))
             && self
                 .conditions
                 .iter()
                 .all(|condition| condition.holds(context))
     }
+}
+
+/// Whether a pattern names at least a part of a resource. An operation touches all of an account's
+/// resources, so a Deny on some of them must hold; an Allow on some of them is not enough.
+fn covers_part(pattern: &str, resources: &[String]) -> bool {
+    let mut parts = pattern.splitn(5, ':');
+    let (Some("acs" | "*"), Some(service), Some(_region), Some(account)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    resources.iter().any(|resource| {
+        let mut of = resource.splitn(5, ':').skip(1);
+        let service_of = of.next().unwrap_or_default();
+        let account_of = of.nth(1).unwrap_or_default();
+        glob::matches(service, service_of)
+            && (account.is_empty() || glob::matches(account, account_of))
+    })
 }
 
 #[cfg(test)]

@@ -59,16 +59,17 @@ impl<'a> RawRequest<'a> {
     /// The parameters of the query and, if the content type says so, of the body.
     ///
     /// # Errors
-    /// See [`Params::parse`].
+    /// See [`Params::parse`]. A body that is no form is refused: the content type need not be signed,
+    /// so it must not decide whether signed parameters count.
     pub fn params(&self) -> Result<Params, Fault> {
         let media_type = self.values("content-type").next().unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        Params::parse(
-            self.query,
-            media_type
-                .eq_ignore_ascii_case(FORM_TYPE)
-                .then_some(self.body),
-        )
+        let is_form = media_type.eq_ignore_ascii_case(FORM_TYPE);
+        if !is_form && !self.body.is_empty() {
+            let text = "A request body must be application/x-www-form-urlencoded.";
+            return Err(Fault::new(Code::InvalidParameter, text));
+        }
+        Params::parse(self.query, is_form.then_some(self.body))
     }
 
     fn authorization(&self) -> Option<&'a str> {

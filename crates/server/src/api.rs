@@ -8,10 +8,11 @@ mod access;
 mod call;
 mod host;
 mod install_code;
+mod kept;
 mod problem;
 mod task;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use model::limits;
@@ -21,14 +22,17 @@ use protocol::xml::to_xml;
 use serde_json::Value;
 
 use crate::app::{App, Peer};
+use crate::auth::Circumstances;
 use crate::service::Error;
 pub(crate) use call::Call;
+pub(crate) use kept::Kept;
+use kept::Moment;
 
 /// The one version of the API.
 const VERSION: &str = "2018-12-03";
 
 /// Service codes of the cloud's own operations: a policy statement matches under either.
-const CLOUD: &[&str] = &["yundun-sas", "yundun-aegis"];
+pub(crate) const CLOUD: &[&str] = &["yundun-sas", "yundun-aegis"];
 /// Service code of Sickbay's own operations.
 const OURS: &[&str] = &["sickbay"];
 
@@ -114,9 +118,18 @@ pub(crate) async fn front_door(State(app): State<App>, request: Request<Body>) -
         body: &body,
     };
     match answer(&app, peer, &raw, &mut reply).await {
-        Ok(value) => reply.success(value),
+        Ok(Answer::Value(value)) => reply.success(value),
+        Ok(Answer::Text(text)) => reply.success_text(&text),
         Err(error) => reply.error(error),
     }
+}
+
+/// What a handler answered, without the request's id.
+enum Answer {
+    /// To be written in the format asked for.
+    Value(Value),
+    /// JSON, without its last brace.
+    Text(Bytes),
 }
 
 async fn answer(
@@ -124,7 +137,7 @@ async fn answer(
     peer: Peer,
     raw: &RawRequest<'_>,
     reply: &mut Reply,
-) -> Result<Value, Error> {
+) -> Result<Answer, Error> {
     let params = raw.params()?;
     reply.format = Format::of(raw, &params);
     let presented = Presented::read(raw, &params)?;
@@ -137,16 +150,55 @@ async fn answer(
     let action = presented.action.as_str();
     let operation = OPERATIONS.iter().find(|(name, _)| *name == action);
     let (name, services) = operation.ok_or(Code::InvalidActionNotFound)?;
-    app.auth.authorise(&caller, services, name, peer.into())?;
+    let circumstances = Circumstances {
+        source: peer.address,
+        secure: peer.secure,
+        task_type: params.get("TaskType"),
+    };
+    app.auth.authorise(&caller, services, name, circumstances)?;
+    if changes(name)
+        && let Some(nonce) = &presented.nonce
+    {
+        app.auth.burn_for_good(&caller, nonce).await?;
+    }
     let base = app.base_url(peer, &reply.host);
     let call = Call {
         app,
         caller: &caller,
         params: &params,
-        base: &base,
+        base: base.as_deref(),
+        peer,
         nonce: presented.nonce.as_deref().unwrap_or(&reply.request_id),
     };
-    handle(name, &call).await
+    if presented.format == Format::Json && Kept::keeps(name) {
+        return kept_or_made(name, &call).await.map(Answer::Text);
+    }
+    handle(name, &call).await.map(Answer::Value)
+}
+
+/// The answer that was given to the same question, if nothing has changed since, or a new one.
+async fn kept_or_made(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
+    let app = call.app;
+    let moment = Moment {
+        changes: app.store.generation() + app.engine.sessions.generation(),
+        now: app.clock.now(),
+    };
+    let question = call.question(name);
+    if let Some(text) = app.kept.find(&question, moment) {
+        return Ok(text);
+    }
+    let mut text = handle(name, call).await?.to_string();
+    text.pop();
+    let text = Bytes::from(text);
+    app.kept.keep(question, moment, &text);
+    Ok(text)
+}
+
+/// Whether an operation changes something that a replay would change again. A repeated
+/// `GenerateOnceTask` finds the task that it made.
+fn changes(operation: &str) -> bool {
+    let looks = ["Describe", "Get", "List"];
+    !looks.iter().any(|it| operation.starts_with(it)) && operation != "GenerateOnceTask"
 }
 
 /// How to answer.
@@ -166,6 +218,15 @@ impl Reply {
             );
         }
         self.response(StatusCode::OK, &format!("{}Response", self.action), &value)
+    }
+
+    fn success_text(&self, text: &Bytes) -> Response<Body> {
+        let mut body = Vec::with_capacity(text.len() + 64);
+        body.extend_from_slice(text);
+        body.extend_from_slice(b",\"RequestId\":\"");
+        body.extend_from_slice(self.request_id.as_bytes());
+        body.extend_from_slice(b"\"}");
+        self.respond(StatusCode::OK, body.into())
     }
 
     fn error(&self, error: Error) -> Response<Body> {
@@ -193,11 +254,17 @@ impl Reply {
             Format::Json => value.to_string(),
             Format::Xml => to_xml(root, value),
         };
-        let mut response = Response::new(Body::from(body));
+        self.respond(status, body.into())
+    }
+
+    fn respond(&self, status: StatusCode, body: Body) -> Response<Body> {
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static(self.format.content_type());
         headers.insert(header::CONTENT_TYPE, content_type);
+        let nosniff = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
         let trace_id = self.request_id.replace('-', "").to_lowercase();
         for (name, text) in [
             ("x-acs-request-id", &self.request_id),

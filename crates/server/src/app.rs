@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use protocol::api::access::GetServerInfo;
+use protocol::endpoint::Endpoint;
 use store::{HostFilter, PageRequest, Store};
 
-use crate::auth::{Auth, Circumstances};
+use crate::api::Kept;
+use crate::auth::Auth;
 use crate::clock::Clock;
+use crate::download::Readiness;
 use crate::engine::{Engine, Signer};
 use crate::gateway::Gateway;
 use crate::service::access::Access;
@@ -42,8 +45,12 @@ pub(crate) struct Services {
     pub(crate) bundles: Arc<Bundles>,
     pub(crate) checker: Arc<Checker>,
     pub(crate) gateway: Gateway,
+    pub(crate) readiness: Readiness,
+    pub(crate) kept: Kept,
     /// The address that everybody is to use, if the node was told one.
     pub(crate) public_url: Option<String>,
+    /// Whether it listens on loopback only.
+    pub(crate) only_loopback: bool,
     /// Fingerprint of the node's own certificate.
     pub(crate) fingerprint: Option<String>,
 }
@@ -66,34 +73,29 @@ impl Default for Peer {
     }
 }
 
-impl From<Peer> for Circumstances {
-    fn from(peer: Peer) -> Self {
-        Self {
-            source: peer.address,
-            secure: peer.secure,
-        }
-    }
-}
-
 impl App {
     pub(crate) fn new(services: Services) -> Self {
         Self(Arc::new(services))
     }
 
     /// The address under which a caller sees this control plane: the public one, or the one that
-    /// was asked.
-    pub(crate) fn base_url(&self, peer: Peer, host: &str) -> String {
+    /// was asked, if it is one.
+    pub(crate) fn base_url(&self, peer: Peer, host: &str) -> Option<String> {
         if let Some(url) = &self.public_url {
-            return url.clone();
+            return Some(url.clone());
         }
         let scheme = if peer.secure { "https" } else { "http" };
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
-        let host = if host.bytes().all(allowed) {
-            host
-        } else {
-            "localhost"
-        };
-        format!("{scheme}://{host}")
+        let text = format!("{scheme}://{host}");
+        text.parse::<Endpoint>().ok().map(|it| it.to_string())
+    }
+
+    /// The address for manual commands, which are run elsewhere than here: not a loopback address,
+    /// unless this node can only be reached there.
+    pub(crate) fn base_for_hosts(&self, base: Option<&str>) -> Option<String> {
+        let base = base?;
+        let endpoint: Option<Endpoint> = base.parse().ok();
+        let loopback = endpoint.is_some_and(|it| it.is_loopback());
+        (!loopback || self.only_loopback).then(|| base.to_owned())
     }
 
     /// What this control plane says of itself.

@@ -53,7 +53,9 @@ enum Rights {
 
 /// What a policy's conditions may look at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
+pub(crate) struct Circumstances<'a> {
+    /// The `TaskType` of the request, as `sickbay:TaskType`.
+    pub(crate) task_type: Option<&'a str>,
     /// The caller's address.
     pub(crate) source: IpAddr,
     /// Whether the connection is TLS.
@@ -112,6 +114,7 @@ impl Auth {
         match nonces.burn(key_id, nonce, now) {
             Burnt::New => Ok(()),
             Burnt::Used => Err(Code::SignatureNonceUsed.into()),
+            Burnt::TooManyOfKey => Err(Code::ThrottlingUser.into()),
             Burnt::TooMany => Err(Code::Throttling.into()),
         }
     }
@@ -179,7 +182,7 @@ impl Auth {
     }
 
     async fn token_caller(&self, token: store::Token, now: UnixMillis) -> Result<Caller, Error> {
-        if now >= token.expires_at {
+        if now >= token.expires_at || !self.is_key_active(&token.issuer).await? {
             return Err(Code::InvalidSecurityTokenExpired.into());
         }
         let mut groups = Vec::new();
@@ -201,6 +204,27 @@ impl Auth {
         Ok(Caller::limited(name, &token.id, principal, groups))
     }
 
+    async fn is_key_active(&self, id: &str) -> Result<bool, Error> {
+        let key = self.store.key_get(id).await?;
+        Ok(id == self.root.id || key.is_some_and(|it| it.active))
+    }
+
+    /// Uses up the nonce of a request that changes something, in the store: it cannot be replayed
+    /// after a restart either.
+    pub(crate) async fn burn_for_good(&self, caller: &Caller, nonce: &str) -> Result<(), Error> {
+        let now = self.clock.now();
+        let text = format!("{}\0{nonce}", caller.key_id);
+        let hash = digest(&SHA256, text.as_bytes()).as_ref().to_vec();
+        match self
+            .store
+            .nonce_burn(hash, now.plus(limits::NONCE_MS), now)
+            .await?
+        {
+            true => Ok(()),
+            false => Err(Code::SignatureNonceUsed.into()),
+        }
+    }
+
     async fn policies_of(&self, user: &str) -> Result<Vec<Policy>, Error> {
         let user = self.store.user_get(user).await?;
         let user = user.ok_or(Code::InvalidAccessKeyIdNotFound)?;
@@ -219,13 +243,13 @@ impl Auth {
         caller: &Caller,
         services: &[&str],
         operation: &str,
-        circumstances: Circumstances,
+        circumstances: Circumstances<'_>,
     ) -> Result<(), Error> {
         let Rights::Policies { principal, groups } = &caller.rights else {
             return Ok(());
         };
         let now = self.clock.now();
-        let context = BTreeMap::from([
+        let mut context = BTreeMap::from([
             ("acs:SourceIp".to_owned(), circumstances.source.to_string()),
             ("acs:CurrentTime".to_owned(), stamp::format(now.0)),
             (
@@ -233,6 +257,9 @@ impl Auth {
                 circumstances.secure.to_string(),
             ),
         ]);
+        if let Some(task_type) = circumstances.task_type {
+            context.insert("sickbay:TaskType".to_owned(), task_type.to_owned());
+        }
         let request = AccessRequest {
             services,
             operation,

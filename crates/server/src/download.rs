@@ -4,9 +4,11 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use futures_util::stream;
+use model::{UnixMillis, limits};
 use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::gateway::plain;
@@ -98,16 +100,62 @@ fn attachment(name: &str, size: u64, body: Body) -> Response<Body> {
     response
 }
 
+/// Whether the node can work, looked at once in a while: every look is a write.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    last: Mutex<Option<(UnixMillis, bool)>>,
+}
+
+impl Readiness {
+    /// What was seen in the last [`limits::READY_MS`], or is seen now.
+    async fn look(&self, now: UnixMillis, look: impl Future<Output = bool>) -> bool {
+        // Those who ask meanwhile wait for the same answer.
+        let mut last = self.last.lock().await;
+        if let Some((at, is_ready)) = *last
+            && (0..limits::READY_MS).contains(&now.since(at))
+        {
+            return is_ready;
+        }
+        let is_ready = look.await;
+        *last = Some((now, is_ready));
+        is_ready
+    }
+}
+
 /// Whether the node can work: its store answers and can write.
 pub(crate) async fn ready(State(app): State<App>) -> Response<Body> {
-    match app.store.ping().await {
-        Ok(()) => plain(StatusCode::OK, "ready\n"),
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the store does not answer or cannot write\n",
-            )
+    let ping = async {
+        let ping = app.store.ping().await;
+        if let Err(error) = &ping {
+            tracing::warn!(error = error as &dyn std::error::Error, "not ready");
         }
+        ping.is_ok()
+    };
+    if app.readiness.look(app.clock.now(), ping).await {
+        return plain(StatusCode::OK, "ready\n");
+    }
+    plain(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the store does not answer or cannot write\n",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn readiness_is_looked_at_once_a_second() {
+        let readiness = Readiness::default();
+        let at = |ms| UnixMillis(1_000_000).plus(ms);
+        let never = async || panic!("looked again");
+        assert!(readiness.look(at(0), async { true }).await);
+        assert!(readiness.look(at(limits::READY_MS - 1), never()).await);
+        assert!(!readiness.look(at(limits::READY_MS), async { false }).await);
+        assert!(!readiness.look(at(limits::READY_MS), never()).await);
+        assert!(
+            readiness.look(at(0), async { true }).await,
+            "a clock set back"
+        );
     }
 }

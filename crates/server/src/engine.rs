@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Dispatch, Event, LeafId, RootId, Status, UnixMillis, Verdict, limits};
+use model::{Dispatch, Effect, Event, LeafId, RootId, Status, UnixMillis, Verdict, limits};
 use protocol::frame::{Ack, Cancel, DownFrame};
-use store::{HostNo, LeafEvent, LeafSlot, Root, Store};
+use store::{Applied, HostNo, LeafEvent, LeafSlot, Root, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +23,17 @@ pub(crate) use sessions::{Session, Sessions};
 
 /// How often a round runs when nothing wakes it.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long after its start a node waits for hosts to come back before it takes them for offline.
-const SETTLE_MS: i64 = 15_000;
+/// How often everything that waits is looked at, in ms, though nothing says that it must be.
+const SWEEP_MS: i64 = 15_000;
+/// Leaves that are taken, signed and sent at a time.
+const PART: usize = 500;
+/// Leaves that a host is told to stop when it connects; what it holds beyond, it reports by itself.
+const STOPPED_ON_CONNECT_MAX: usize = 64;
+/// How long a host may take to confirm an order before it is sent again, in ms.
+const CONFIRM_MS: i64 = 30_000;
+/// How long after its start a node waits for hosts to come back before it takes them for offline and
+/// issues manual commands, in ms.
+const MANUAL_SETTLE_MS: i64 = 15_000;
 
 /// Hands out the work.
 pub(crate) struct Engine {
@@ -52,42 +61,71 @@ impl Engine {
 
     /// Runs rounds until `shutdown`.
     pub(crate) async fn run(&self, shutdown: CancellationToken) {
+        let mut swept_at = UnixMillis::default();
         loop {
-            tokio::select! {
+            let woken = tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(ROUND) => {}
-            }
-            if let Err(error) = self.round().await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a round of the engine failed; the next one tries again"
-                );
+                () = self.wake.notified() => true,
+                () = tokio::time::sleep(ROUND) => false,
+            };
+            let now = self.clock.now();
+            let sweep = woken || now.since(swept_at).abs() >= SWEEP_MS;
+            match self.round(sweep).await {
+                Ok(()) if sweep => swept_at = now,
+                Ok(()) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        "a round of the engine failed; the next one tries again"
+                    );
+                }
             }
         }
     }
 
-    async fn round(&self) -> Result<(), store::Error> {
+    /// Does what is due. Leaves that wait for their hosts are looked at only if `sweep`: a host that
+    /// connects is served at once, so the time of a round does not grow with what waits. A root that
+    /// fails does not keep the others waiting.
+    async fn round(&self, sweep: bool) -> Result<(), store::Error> {
+        let mut failed = None;
         for root in self.store.root_active().await? {
-            let now = self.clock.now();
-            if root.totals.unfinished() == 0 {
-                continue;
-            }
-            if now >= root.deadline {
-                self.end_all(&root, Event::DeadlinePassed, now).await?;
-            } else if let Some(at) = root.cancelled_at {
-                let overdue = now.since(at) >= limits::CANCEL_GRACE_MS;
-                let event = if overdue {
-                    Event::CancelOverdue
-                } else {
-                    Event::CancelAsked
-                };
-                self.end_all(&root, event, now).await?;
-            } else if root.totals.init > 0 {
-                self.dispatch(&root, now).await?;
+            if let Err(error) = self.look_after(&root, sweep).await {
+                let source = &error as &dyn std::error::Error;
+                tracing::warn!(task.id = %root.id, error = source, "a task could not be looked after");
+                failed = Some(error);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn look_after(&self, root: &Root, sweep: bool) -> Result<(), store::Error> {
+        let now = self.clock.now();
+        if now >= root.deadline && self.has_settled(root, now, limits::SETTLE_MS) {
+            let event = if now.since(root.deadline) >= limits::DEADLINE_GRACE_MS {
+                Event::DeadlineOverdue
+            } else {
+                Event::DeadlinePassed
+            };
+            self.end_all(root, event, now).await
+        } else if let Some(at) = root.cancelled_at {
+            let overdue = now.since(at).abs() >= limits::CANCEL_GRACE_MS;
+            let event = if overdue {
+                Event::CancelOverdue
+            } else {
+                Event::CancelAsked
+            };
+            self.end_all(root, event, now).await
+        } else if sweep && root.totals.init + root.totals.start > 0 {
+            self.dispatch(root, now).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the hosts of a root that is older than this node's start have had time to come back.
+    fn has_settled(&self, root: &Root, now: UnixMillis, settle_ms: i64) -> bool {
+        root.created_at >= self.started_at || now.since(self.started_at).abs() >= settle_ms
     }
 
     /// Hands out what waits, now.
@@ -105,7 +143,8 @@ impl Engine {
         for (slot, applied) in self.store.leaf_apply_all(root.id, event, now).await? {
             let holds = matches!(applied.before.status, Status::Start | Status::Dispatch)
                 && applied.before.dispatch == Dispatch::Auto;
-            if holds {
+            // A host keeps the deadline by itself; told to stop, it would say that it was cancelled.
+            if holds && event != Event::DeadlinePassed {
                 self.sessions.send(slot.host, cancel(slot.id));
             }
         }
@@ -113,37 +152,44 @@ impl Engine {
     }
 
     /// Hands the waiting leaves of one root to their hosts: an order to those that are connected, a
-    /// manual command for the others if the work only reads.
+    /// manual command for the others if the work only reads. Orders that were not confirmed in good
+    /// time are sent again: agents know their leaves.
     pub(crate) async fn dispatch(&self, root: &Root, now: UnixMillis) -> Result<(), store::Error> {
+        let only_reads = root.task_type.only_reads();
+        let manual = only_reads && self.has_settled(root, now, MANUAL_SETTLE_MS);
         let waiting = self.store.leaf_unfinished(root.id).await?;
-        let settled = now.since(self.started_at) >= SETTLE_MS || root.created_at >= self.started_at;
-        let manual = settled && root.task_type.only_reads();
-        for part in waiting.chunks(limits::COMMIT_EVENTS_MAX) {
+        for part in waiting.chunks(PART) {
             let mut events = Vec::new();
             let mut slots = Vec::new();
-            for slot in part.iter().filter(|it| it.state.status == Status::Init) {
-                let event = match self.sessions.is_online(slot.host) {
-                    true => Event::Taken,
-                    false if manual => Event::ManualIssued,
-                    false => continue,
+            let mut again = Vec::new();
+            for slot in part {
+                let online = self.sessions.is_online(slot.host);
+                let late = now.since(slot.state.at) >= CONFIRM_MS;
+                let event = match (slot.state.status, online) {
+                    (Status::Init, true) => Event::Taken,
+                    (Status::Init, false) if manual => Event::ManualIssued,
+                    (Status::Start, false) if only_reads => Event::TakenBack,
+                    (Status::Start, true) if late => {
+                        again.push(*slot);
+                        continue;
+                    }
+                    _ => continue,
                 };
-                events.push(LeafEvent {
-                    leaf: slot.id,
-                    event,
-                    answer: None,
-                });
+                events.push(event_of(slot.id, event));
                 slots.push(*slot);
             }
-            if events.is_empty() {
-                continue;
+            if !events.is_empty() {
+                let applied = self.store.leaf_apply_many(events, now).await?;
+                let is_taken = |it: &Result<Applied, store::Error>| {
+                    it.as_ref().is_ok_and(|it| {
+                        it.effect == Effect::Moved && it.after.status == Status::Start
+                    })
+                };
+                let taken = slots.into_iter().zip(applied);
+                again.extend(taken.filter(|(_, it)| is_taken(it)).map(|(slot, _)| slot));
             }
-            let applied = self.store.leaf_apply_many(events, now).await?;
-            let taken = slots
-                .into_iter()
-                .zip(applied)
-                .filter(|(_, it)| it.as_ref().is_ok_and(|it| it.after.status == Status::Start));
-            let taken: Vec<LeafSlot> = taken.map(|(slot, _)| slot).collect();
-            self.order(root, &taken, now).await?;
+            self.order(root, &again, now).await?;
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -161,15 +207,12 @@ impl Engine {
                 self.sessions.send(slot.host, DownFrame::Order(order))
             });
             if !sent {
-                back.push(LeafEvent {
-                    leaf: slot.id,
-                    event: Event::TakenBack,
-                    answer: None,
-                });
+                back.push(event_of(slot.id, Event::TakenBack));
             }
         }
         if !back.is_empty() {
             self.store.leaf_apply_many(back, now).await?;
+            self.wake();
         }
         Ok(())
     }
@@ -192,14 +235,14 @@ impl Engine {
             }
             unfinished.push(slot);
         }
-        for leaf in held {
-            let wanted = unfinished.iter().any(|slot| slot.id == *leaf)
-                && roots
-                    .get(&leaf.root)
-                    .is_some_and(|it| it.cancelled_at.is_none());
-            if !wanted {
-                self.sessions.send(host, cancel(*leaf));
-            }
+        let is_wanted = |leaf: &LeafId| {
+            let root = roots.get(&leaf.root);
+            unfinished.iter().any(|slot| slot.id == *leaf)
+                && root.is_some_and(|it| it.cancelled_at.is_none())
+        };
+        let unwanted = held.iter().filter(|leaf| !is_wanted(leaf));
+        for leaf in unwanted.take(STOPPED_ON_CONNECT_MAX) {
+            self.sessions.send(host, cancel(*leaf));
         }
         for slot in unfinished {
             let Some(root) = roots.get(&slot.id.root) else {
@@ -215,12 +258,8 @@ impl Engine {
                 }
                 _ => Event::Taken,
             };
-            let leaf = LeafEvent {
-                leaf: slot.id,
-                event,
-                answer: None,
-            };
-            let applied = self.store.leaf_apply_many(vec![leaf], now).await?;
+            let event_of_leaf = event_of(slot.id, event);
+            let applied = self.store.leaf_apply_many(vec![event_of_leaf], now).await?;
             let open = applied
                 .iter()
                 .flatten()
@@ -232,23 +271,31 @@ impl Engine {
         Ok(())
     }
 
-    /// A host's session is gone: what it had not confirmed waits again.
+    /// A host's session is gone. What it had not confirmed waits again if the work only reads, and can
+    /// then be done by hand; a command may have arrived, so it stays where it is until the host is back.
     pub(crate) async fn host_disconnected(&self, host: HostNo) -> Result<(), store::Error> {
-        let slots = self.store.leaf_unfinished_of_host(host).await?;
-        let back: Vec<LeafEvent> = slots
-            .iter()
-            .filter(|slot| slot.state.status == Status::Start)
-            .map(|slot| LeafEvent {
-                leaf: slot.id,
-                event: Event::TakenBack,
-                answer: None,
-            })
-            .collect();
+        let mut back = Vec::new();
+        for slot in self.store.leaf_unfinished_of_host(host).await? {
+            if slot.state.status == Status::Start
+                && let Some(root) = self.store.root_get(slot.id.root).await?
+                && root.task_type.only_reads()
+            {
+                back.push(event_of(slot.id, Event::TakenBack));
+            }
+        }
         if !back.is_empty() {
             self.store.leaf_apply_many(back, self.clock.now()).await?;
             self.wake();
         }
         Ok(())
+    }
+}
+
+const fn event_of(leaf: LeafId, event: Event) -> LeafEvent {
+    LeafEvent {
+        leaf,
+        event,
+        answer: None,
     }
 }
 

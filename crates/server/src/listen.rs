@@ -1,5 +1,12 @@
 //! The accept loop: connections in, TLS around them, HTTP/1.1 inside.
+//!
+//! Owns how many connections there are, and how long each may take over what it does.
 
+mod places;
+mod stall;
+
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,19 +14,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
 
 use crate::app::Peer;
+use crate::gateway::plain;
+pub(crate) use places::{Block, Place};
+use places::{Places, connections_max};
+use stall::Stall;
 
 /// Accepts connections until `shutdown`, then waits for the requests that run.
 pub(crate) async fn serve(
@@ -29,13 +40,13 @@ pub(crate) async fn serve(
     shutdown: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let places = Places::new(connections_max());
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let (stream, address, place) = match accepted {
+        let (stream, address, free) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -43,11 +54,21 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (router, tls, shutdown) = (router.clone(), tls.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            connection(stream, address, tls, router, shutdown).await;
-            drop(place);
-        });
+        let Some(place) = places.take(free, address.ip()) else {
+            tracing::debug!(peer.address = %address, "too many connections of one address");
+            continue;
+        };
+        let limit = Duration::from_millis(limits::WRITE_STALL_MS_MAX);
+        let door = Door {
+            peer: Peer {
+                address: address.ip(),
+                secure: tls.is_some(),
+            },
+            place: Arc::new(place),
+            router: router.clone(),
+        };
+        let (tls, shutdown) = (tls.clone(), shutdown.clone());
+        tasks.spawn(door.connection(Stall::new(stream, limit), tls, shutdown));
     }
     drop(listener);
     tasks.close();
@@ -56,66 +77,137 @@ pub(crate) async fn serve(
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    places: &Places,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let free = places.free().await?;
     let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true).ok();
-    Ok((stream, address, place))
+    Ok((stream, address, free))
 }
 
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+/// What one connection leads to.
+struct Door {
+    peer: Peer,
+    place: Arc<Place>,
     router: Router,
-    shutdown: CancellationToken,
-) {
-    let peer = Peer {
-        address: address.ip(),
-        secure: tls.is_some(),
-    };
-    let Some(tls) = tls else {
-        return http(stream, peer, router, shutdown).await;
-    };
-    let limit = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
-    match tokio::time::timeout(limit, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, peer, router, shutdown).await,
-        Ok(Err(error)) => {
-            tracing::debug!(peer.address = %address, %error, "a TLS handshake failed")
+}
+
+impl Door {
+    async fn connection(
+        self,
+        stream: Stall<TcpStream>,
+        tls: Option<TlsAcceptor>,
+        shutdown: CancellationToken,
+    ) {
+        let Some(tls) = tls else {
+            return self.http(stream, shutdown).await;
+        };
+        let address = self.peer.address;
+        let limit = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
+        match tokio::time::timeout(limit, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.http(stream, shutdown).await,
+            Ok(Err(error)) => {
+                tracing::debug!(peer.address = %address, %error, "a TLS handshake failed")
+            }
+            Err(_) => tracing::debug!(peer.address = %address, "a TLS handshake took too long"),
         }
-        Err(_) => tracing::debug!(peer.address = %address, "a TLS handshake took too long"),
+    }
+
+    async fn http<S>(self, stream: S, shutdown: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = self.peer;
+        let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            // A session holds the place for as long as it lives.
+            request.extensions_mut().insert(Arc::clone(&self.place));
+            let limit = Duration::from_millis(limits::REQUEST_MS_MAX);
+            in_time(limit, self.router.clone().call(request))
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(limits::REQUEST_HEAD_MS_MAX))
+            .max_headers(limits::REQUEST_HEADERS_MAX)
+            .max_buf_size(limits::REQUEST_HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer.address = %peer.address, %error, "a connection broke");
+        }
     }
 }
 
-async fn http<S>(stream: S, peer: Peer, router: Router, shutdown: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        router.clone().call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits::REQUEST_HEAD_MS_MAX))
-        .max_headers(limits::REQUEST_HEADERS_MAX)
-        .max_buf_size(limits::REQUEST_HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// Answers a request, body and all, within a time.
+async fn in_time(
+    limit: Duration,
+    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
+) -> Result<Response<Body>, Infallible> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let text = "the request took too long\n";
+            let mut response = plain(StatusCode::REQUEST_TIMEOUT, text);
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            Ok(response)
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(peer.address = %peer.address, %error, "a connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::routing::any;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_answered() {
+        let never = std::future::pending();
+        let answer = in_time(Duration::ZERO, never).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(answer.headers()[header::CONNECTION], "close");
+        let quick = async { Ok(plain(StatusCode::OK, "ok")) };
+        let answer = in_time(Duration::from_secs(60), quick).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_a_place_for_as_long_as_its_request_lives() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (places, mut taken) = tokio::sync::mpsc::channel(1);
+        let router = Router::new().route(
+            "/",
+            any(async move |request: Request<Body>| {
+                let place = request.extensions().get::<Arc<Place>>().cloned();
+                places.send(place).await.unwrap();
+                "ok"
+            }),
+        );
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, None, router, stop.clone()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let place = taken.recv().await.unwrap().unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        stop.cancel();
+        serving.await.unwrap();
+        assert_eq!(Arc::strong_count(&place), 1, "only the taker holds it");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
+use model::limits;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use store::{SqliteStore, Store};
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::{App, Services};
 use crate::auth::{Auth, RootKey, Sealer};
 use crate::certificate::{Certificate, CertificateSource};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SteadyClock};
 use crate::engine::{Engine, Signer};
 use crate::gateway::{Gateway, agent_door};
 use crate::service::access::Access;
@@ -181,6 +182,17 @@ impl Node {
         let engine = Arc::clone(&app.engine);
         let until = shutdown.clone();
         tasks.spawn(async move { engine.run(until).await });
+        let (bundles, clock) = (Arc::clone(&app.bundles), Arc::clone(&app.clock));
+        let until = shutdown.clone();
+        tasks.spawn(async move {
+            loop {
+                bundles.sweep(clock.now()).await;
+                tokio::select! {
+                    () = until.cancelled() => return,
+                    () = tokio::time::sleep(SWEEP) => {}
+                }
+            }
+        });
         let close_sessions = app.gateway.shutdown.clone();
         let until = shutdown.clone();
         tasks.spawn(async move {
@@ -210,6 +222,8 @@ impl Node {
     }
 }
 
+/// How often bundles are looked through for old ones.
+const SWEEP: Duration = Duration::from_millis(limits::BUNDLE_SWEEP_MS.unsigned_abs());
 /// Time for what runs to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -244,7 +258,7 @@ async fn build(
     root_key: RootKey,
     fingerprint: Option<String>,
 ) -> Result<App, Error> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
     let order_key = order_key(store.as_ref(), &sealer).await?;
     let signer = Arc::new(Signer::new(order_key, sealer.derive("manual command")));
     let engine = Arc::new(Engine::new(
@@ -267,7 +281,7 @@ async fn build(
         access: Access {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
-            sealer,
+            sealer: Arc::clone(&sealer),
         },
         tasks: Tasks {
             store: Arc::clone(&store),
@@ -287,9 +301,13 @@ async fn build(
         install_codes: InstallCodes {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
+            sealer: Arc::clone(&sealer),
         },
         gateway: Gateway::default(),
+        readiness: download::Readiness::default(),
+        kept: api::Kept::default(),
         public_url: options.public_url.clone(),
+        only_loopback: options.listen.ip().is_loopback(),
         store,
         clock,
         engine,

@@ -1,8 +1,9 @@
 //! The only place that prints. Data goes to stdout, talk to stderr.
 //!
-//! Without `-o`, a terminal gets tables and a pipe gets JSON lines. Text from hosts is cleaned of control characters before a
-//! terminal sees it. A reader that hangs up ends the program quietly.
+//! Without `-o`, a terminal gets tables and a pipe gets JSON lines. Text of hosts and servers is cleaned before a terminal sees it, in
+//! every format. A reader that hangs up ends the program quietly.
 
+mod clean;
 mod list;
 mod text;
 
@@ -11,8 +12,9 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
+pub(crate) use clean::{clean_line, without_tabs, wrap};
 pub(crate) use list::{Column, List};
-pub(crate) use text::{cell, clean, count, time};
+pub(crate) use text::{cell, count, time};
 
 /// How data is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -25,7 +27,7 @@ pub(crate) enum Format {
     Jsonl,
     /// One YAML document.
     Yaml,
-    /// The table's columns, RFC 4180.
+    /// The table's columns, RFC 4180; a cell that begins with =, +, -, @ or a tab has a ' before it.
     Csv,
     /// One id or name per line.
     Name,
@@ -67,17 +69,46 @@ impl Ui {
         }
     }
 
-    /// Writes a line of data.
+    /// Cells in a row of the terminal that data is shown on; `None` if it is shown on none.
+    pub(crate) fn width(&self) -> Option<usize> {
+        list::terminal_width()
+    }
+
+    /// Writes lines for a person. What hosts and servers say in them has been cleaned as lines before.
     ///
     /// # Errors
     /// The reader has hung up, or the disk is full.
     pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        self.write(&clean::clean(text))
+    }
+
+    /// Writes lines for a person that have colours, and so are written as they are.
+    ///
+    /// # Errors
+    /// See [`Ui::line`].
+    pub(crate) fn painted(&self, text: &str) -> io::Result<()> {
+        self.write(text)
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{text}")
     }
 
-    /// Says something. Nobody listening is no reason to stop.
+    /// Writes the member `name`, which names `row`. It is one line everywhere: it names one thing.
+    fn name(&self, row: &Value, name: &str) -> io::Result<()> {
+        self.write(&clean_line(&cell(row, name)))
+    }
+
+    fn record(&self, mut cells: Vec<String>) -> io::Result<()> {
+        if self.is_terminal {
+            cells.iter_mut().for_each(|it| *it = clean_line(it));
+        }
+        self.write(&text::csv(&cells))
+    }
+
+    /// Says one line. Nobody listening is no reason to stop.
     pub(crate) fn say(&self, text: &str) {
-        drop(writeln!(io::stderr().lock(), "{}", clean(text)));
+        drop(writeln!(io::stderr().lock(), "{}", clean_line(text)));
     }
 
     /// Says why a command could not be carried out, in one line.
@@ -97,14 +128,14 @@ impl Ui {
     ) -> io::Result<()> {
         match self.format {
             Format::Table => self.line(table().trim_end()),
-            Format::Name => self.line(&cell(value, name)),
+            Format::Name => self.name(value, name),
             Format::Csv => {
                 let members = value.as_object().into_iter().flatten();
                 let (names, cells): (Vec<_>, Vec<_>) = members
                     .map(|(name, _)| (name.clone(), cell(value, name)))
                     .unzip();
-                self.line(&text::csv(&names))?;
-                self.line(&text::csv(&cells))
+                self.record(names)?;
+                self.record(cells)
             }
             Format::Json | Format::Jsonl | Format::Yaml => self.value(value),
         }
@@ -116,10 +147,10 @@ impl Ui {
     /// See [`Ui::line`].
     pub(crate) fn value(&self, value: &Value) -> io::Result<()> {
         match self.format {
-            Format::Jsonl => self.line(&value.to_string()),
-            Format::Yaml => self.line(text::yaml(value).trim_end()),
+            Format::Jsonl => self.write(&clean::escape(&value.to_string())),
+            Format::Yaml => self.write(text::yaml(value).trim_end()),
             Format::Table | Format::Json | Format::Csv | Format::Name => {
-                self.line(&format!("{value:#}"))
+                self.write(&clean::escape(&format!("{value:#}")))
             }
         }
     }
@@ -160,6 +191,6 @@ pub(crate) fn pairs(value: &Value) -> String {
         .collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     rows.iter()
-        .map(|(name, cell)| format!("{name:width$}  {}\n", clean(cell)))
+        .map(|(name, cell)| format!("{name:width$}  {}\n", clean_line(cell)))
         .collect()
 }

@@ -53,6 +53,8 @@ pub struct Token {
     pub token_hash: Vec<u8>,
     /// Policy document that narrows the rights; empty: none.
     pub policy: String,
+    /// The access key that asked for it: the token works only while that key does.
+    pub issuer: String,
     /// From then on it no longer works.
     pub expires_at: UnixMillis,
 }

@@ -35,6 +35,7 @@ macro_rules! store_conformance {
         $crate::store_conformance! { $open;
             a_root_reads_back_as_it_was_created
             the_same_request_creates_only_once
+            the_same_key_with_another_request_is_refused
             a_root_never_starts_before_the_one_before_it
             roots_are_paged_newest_first_within_type_source_and_window
             a_root_is_cancelled_once
@@ -44,7 +45,10 @@ macro_rules! store_conformance {
             a_leaf_goes_its_way_and_ends_its_root
             the_first_final_event_wins
             a_bad_event_spoils_only_itself
-            a_taken_leaf_waits_again_after_a_crash
+            a_taken_leaf_waits_again_after_a_crash_if_its_work_only_reads
+            why_a_taken_leaf_ended_is_known_after_a_crash
+            a_leaf_of_a_cancelled_root_is_not_taken
+            problems_come_first_then_what_is_unfinished
             what_was_acknowledged_is_there_after_a_crash
             cancelling_spares_what_a_node_has_taken
             an_event_on_all_leaves_counts_each_of_them
@@ -60,6 +64,7 @@ macro_rules! store_conformance {
             users_have_keys_and_policies
             tokens_expire_and_go_with_their_user
             a_setting_is_stored_only_once
+            a_nonce_is_used_once_even_across_a_restart
             a_closed_store_says_so
         }
     };
@@ -86,7 +91,7 @@ const FAIL: Event = Event::Ended {
 };
 
 /// A root of its own id and request key.
-fn new_root(number: u8, at: UnixMillis) -> NewRoot {
+pub(crate) fn new_root(number: u8, at: UnixMillis) -> NewRoot {
     NewRoot {
         id: RootId::new(at, [number; 6]),
         task_type: TaskType::ClientDevOps,
@@ -97,6 +102,7 @@ fn new_root(number: u8, at: UnixMillis) -> NewRoot {
         created_at: at,
         deadline: at.plus(3_600_000),
         request_key: format!("request {number}"),
+        request_digest: [number; 32],
     }
 }
 

@@ -4,7 +4,9 @@
 //! a status (that is [`LeafState::next`]) and never touches a database. The SQLite backend keeps one
 //! [`Fold`] per unfinished root and writes its slots down when the root ends.
 
-use model::{Dispatch, Effect, LeafState, Reason, Status, Totals, UnixMillis, limits};
+use std::sync::Arc;
+
+use model::{Dispatch, Effect, Event, LeafState, Reason, Status, Totals, UnixMillis, limits};
 
 use crate::journal::Record;
 use crate::{Error, HostNo, LeafSlot, Root};
@@ -12,7 +14,8 @@ use crate::{Error, HostNo, LeafSlot, Root};
 /// Where an answer stands in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The block's number, from 1.
+    /// The block's number, from 1, counted over all roots. At most [`u32::MAX`] blocks, of up to
+    /// [`limits::JOURNAL_BLOCK_EVENTS_MAX`] events each; beyond, writing answers `Unavailable`.
     pub(crate) block: u32,
     /// The record's place in the block.
     pub(crate) index: u8,
@@ -21,6 +24,8 @@ pub(crate) struct Place {
 /// A leaf in 12 bytes. Its time counts from the start of its root and is never before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot {
+    /// In ms. At most [`u32::MAX`], 49.7 days, and later is stored as that: far longer than
+    /// [`limits::TASK_TIMEOUT_MS_MAX`].
     at: u32,
     block: u32,
     pub(crate) status: Status,
@@ -93,7 +98,8 @@ impl Slot {
         })
     }
 
-    /// The same leaf without what a crash forgets: whether a node had taken it, and when.
+    /// The same leaf without what a crash forgets where the work only reads: whether a node had taken
+    /// it, and when.
     pub(crate) fn settled(self) -> Self {
         match self.status {
             Status::Init | Status::Start => Self::default(),
@@ -107,36 +113,51 @@ pub(crate) fn clamp(now: UnixMillis, created: UnixMillis) -> UnixMillis {
     UnixMillis(now.0.clamp(created.0, created.plus(i64::from(u32::MAX)).0))
 }
 
-/// An unfinished root.
+/// An unfinished root. A clone shares the leaves with the original until either changes, and then all
+/// but the pieces that changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Fold {
     /// The root's number in the store.
     pub(crate) no: i64,
     /// The root; its totals follow the leaves.
     pub(crate) root: Root,
-    hosts: Vec<HostNo>,
-    slots: Vec<Slot>,
+    /// Blocks of its journal.
+    pub(crate) blocks: u32,
+    hosts: Arc<[HostNo]>,
+    /// Pieces of [`limits::COUNT_BLOCK_LEAVES`] leaves.
+    slots: Vec<Arc<[Slot]>>,
     counts: Vec<Totals>,
 }
 
 impl Fold {
     /// A root whose leaves all wait.
     pub(crate) fn new(no: i64, mut root: Root, hosts: Vec<HostNo>) -> Self {
-        let size = usize::try_from(limits::COUNT_BLOCK_LEAVES).unwrap_or(usize::MAX);
         let count = |leaves: usize| Totals::new(u32::try_from(leaves).unwrap_or(u32::MAX));
         root.totals = count(hosts.len());
+        let pieces = hosts.chunks(piece_leaves());
         Self {
             no,
             root,
-            slots: vec![Slot::default(); hosts.len()],
-            counts: hosts.chunks(size).map(|it| count(it.len())).collect(),
-            hosts,
+            blocks: 0,
+            slots: pieces
+                .clone()
+                .map(|it| vec![Slot::default(); it.len()].into())
+                .collect(),
+            counts: pieces.map(|it| count(it.len())).collect(),
+            hosts: hosts.into(),
         }
+    }
+
+    /// How many leaves it has.
+    pub(crate) fn leaves(&self) -> u32 {
+        u32::try_from(self.hosts.len()).unwrap_or(u32::MAX)
     }
 
     /// Leaf `number`, from 1.
     pub(crate) fn slot(&self, number: u32) -> Option<Slot> {
-        self.slots.get(place_of(number)?).copied()
+        let at = place_of(number)?;
+        let piece = self.slots.get(at / piece_leaves())?;
+        piece.get(at % piece_leaves()).copied()
     }
 
     /// The host of leaf `number`.
@@ -156,8 +177,8 @@ impl Fold {
     }
 
     /// All leaves, by number.
-    pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.slots.iter().flat_map(|it| it.iter().copied())
     }
 
     /// Counts of each [`limits::COUNT_BLOCK_LEAVES`] leaves.
@@ -177,64 +198,86 @@ impl Fold {
     /// Every unfinished leaf, by number.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = LeafSlot> + '_ {
         (1_u32..)
-            .zip(&self.slots)
+            .zip(self.slots())
             .filter(|(_, slot)| !slot.status.is_final())
             .filter_map(|(number, _)| self.leaf(number))
     }
 
     /// Replaces leaf `number` and counts it. Only what a transition returned goes in here.
     pub(crate) fn set(&mut self, number: u32, slot: Slot) {
-        let Some(old) = place_of(number).and_then(|at| self.slots.get_mut(at)) else {
-            return;
-        };
+        let Some(at) = place_of(number) else { return };
+        let piece = at / piece_leaves();
+        let old = self.slots.get_mut(piece).and_then(|it| {
+            let slots = Arc::make_mut(it);
+            slots.get_mut(at % piece_leaves())
+        });
+        let Some(old) = old else { return };
         let before = std::mem::replace(old, slot).status;
         if before != slot.status {
             self.root.totals.moved(before, slot.status);
-            let block = usize::try_from((number - 1) / limits::COUNT_BLOCK_LEAVES);
-            if let Some(counts) = block.ok().and_then(|at| self.counts.get_mut(at)) {
+            if let Some(counts) = self.counts.get_mut(piece) {
                 counts.moved(before, slot.status);
             }
         }
     }
 
-    /// Carries out the records of journal block `block` once more.
+    /// Carries out the records of journal block `block` once more. Also tells when the root was
+    /// cancelled and when its last leaf ended.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if a record is about a leaf that this root does not have.
     pub(crate) fn replay(&mut self, block: u32, records: &[Record<'_>]) -> Result<(), Error> {
         for (index, record) in (0_u8..).zip(records) {
-            match record {
+            let at = match record {
                 Record::Leaf {
                     number,
                     event,
                     at,
                     answer,
                 } => {
-                    let slot = self.slot(*number).ok_or_else(|| {
-                        Error::Corrupt(format!(
-                            "block {block} tells of leaf {number} of root {}",
-                            self.root.id
-                        ))
-                    })?;
-                    let created = self.root.created_at;
-                    let (after, effect) = slot.state(created).next(*event, *at);
-                    if effect == Effect::Moved {
-                        let place = answer.map(|_| Place { block, index });
-                        let place = place.or_else(|| slot.place());
-                        self.set(*number, Slot::new(after, place, created));
-                    }
+                    let place = answer.map(|_| Place { block, index });
+                    self.replay_leaf(*number, *event, *at, place)?;
+                    *at
                 }
-                Record::All { event, at, started } => self.replay_all(*event, *at, started),
+                Record::All { event, at, started } => {
+                    self.replay_all(*event, *at, started);
+                    *at
+                }
+                Record::Cancelled { at } => {
+                    self.root.cancelled_at = Some(*at);
+                    *at
+                }
+            };
+            if self.root.ended_at.is_none() && self.root.totals.unfinished() == 0 {
+                self.root.ended_at = Some(at);
             }
         }
         Ok(())
     }
 
-    fn replay_all(&mut self, event: model::Event, at: UnixMillis, started: &[u32]) {
+    fn replay_leaf(
+        &mut self,
+        number: u32,
+        event: Event,
+        at: UnixMillis,
+        place: Option<Place>,
+    ) -> Result<(), Error> {
+        let (id, created) = (self.root.id, self.root.created_at);
+        let slot = self.slot(number).ok_or_else(|| {
+            Error::Corrupt(format!("the journal tells of leaf {number} of root {id}"))
+        })?;
+        let (after, effect) = slot.state(created).next(event, at);
+        if effect == Effect::Moved {
+            let place = place.or_else(|| slot.place());
+            self.set(number, Slot::new(after, place, created));
+        }
+        Ok(())
+    }
+
+    fn replay_all(&mut self, event: Event, at: UnixMillis, started: &[u32]) {
         let created = self.root.created_at;
         let mut started = started.iter().copied().peekable();
-        let leaves = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        for number in 1..=leaves {
+        for number in 1..=self.leaves() {
             let was_taken = started.next_if_eq(&number).is_some();
             let Some(slot) = self.slot(number) else { break };
             let mut before = slot.state(created);
@@ -249,6 +292,10 @@ impl Fold {
     }
 }
 
+fn piece_leaves() -> usize {
+    usize::try_from(limits::COUNT_BLOCK_LEAVES).unwrap_or(usize::MAX)
+}
+
 fn place_of(number: u32) -> Option<usize> {
     usize::try_from(number.checked_sub(1)?).ok()
 }
@@ -256,7 +303,7 @@ fn place_of(number: u32) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Event, RootId, TaskType, Verdict};
+    use model::{RootId, TaskType, Verdict};
 
     const START: UnixMillis = UnixMillis(1_000);
 
@@ -302,6 +349,33 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_stays_as_it_was_and_only_what_changes_is_copied() {
+        let mut fold = fold(3_000);
+        let before = fold.clone();
+        let ended = LeafState {
+            status: Status::Success,
+            ..LeafState::new(START)
+        };
+        fold.set(2_000, Slot::new(ended, None, START));
+        assert_eq!(before.slot(2_000).unwrap().status, Status::Init);
+        assert_eq!(before.root.totals.success, 0);
+        assert_eq!(fold.slot(2_000).unwrap().status, Status::Success);
+        assert_eq!(fold.counts()[1].success, 1);
+        assert!(
+            fold.slots()
+                .map(|it| it.status)
+                .eq((1..=3_000).map(|it| if it == 2_000 {
+                    Status::Success
+                } else {
+                    Status::Init
+                }))
+        );
+        let pieces = fold.slots.iter().zip(&before.slots);
+        let shared: Vec<_> = pieces.map(|(a, b)| Arc::ptr_eq(a, b)).collect();
+        assert_eq!(shared, [true, false, true]);
+    }
+
+    #[test]
     fn replaying_an_event_on_all_spares_what_a_node_had_taken() {
         let mut fold = fold(3);
         let cancel = Record::All {
@@ -321,7 +395,7 @@ mod tests {
         fold.replay(4, &[cancel]).unwrap();
         assert_eq!(fold.slot(2).unwrap().status, Status::Init);
         fold.replay(5, &[ended]).unwrap();
-        let statuses: Vec<_> = fold.slots().iter().map(|it| it.status).collect();
+        let statuses: Vec<_> = fold.slots().map(|it| it.status).collect();
         assert_eq!(statuses, [Status::Fail, Status::Success, Status::Fail]);
         assert_eq!(fold.root.totals.ended(), 3);
         let place = fold.slot(2).unwrap().place();

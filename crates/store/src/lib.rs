@@ -29,35 +29,43 @@ pub use task::{
 };
 
 /// Everything that is remembered. Each call is one transaction, or part of a group commit that is
-/// durable before the call returns.
+/// durable before the call returns. An unfinished root whose stored data does not read when the store
+/// opens is set aside: its row is shown, all about its leaves answers `Corrupt`, and the others go on.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Creates a root and its waiting leaves, one per host, numbered from 1 in the order of `hosts`
-    /// (ascending, without repeats). If a root with this `request_key` exists, that root is returned
-    /// and nothing is created.
+    /// (ascending, without repeats). If a root with this `request_key` exists, nothing is created:
+    /// that root is returned, or `Conflict` if it was asked with another `request_digest`.
     async fn root_create(&self, root: NewRoot, hosts: Vec<HostNo>) -> Result<Created, Error>;
+    /// The root that this request created, if any; `Conflict` if the key came with another digest.
+    async fn root_of_request(
+        &self,
+        request_key: &str,
+        request_digest: &[u8; 32],
+    ) -> Result<Option<RootId>, Error>;
     /// One root with its counts of this moment.
     async fn root_get(&self, id: RootId) -> Result<Option<Root>, Error>;
     /// The newest root of a type and source.
     async fn root_last(&self, query: &RootQuery) -> Result<Option<Root>, Error>;
     /// A page of roots, newest first, with the exact number of matches.
     async fn root_page(&self, query: &RootQuery, page: PageRequest) -> Result<Page<Root>, Error>;
-    /// The unfinished roots, oldest first.
+    /// The unfinished roots that were not set aside, oldest first.
     async fn root_active(&self) -> Result<Vec<Root>, Error>;
     /// Marks a root as cancelled at `now`; returns whether it was unfinished and not yet cancelled.
     async fn root_cancel(&self, id: RootId, now: UnixMillis) -> Result<bool, Error>;
 
     /// Runs each event through [`model::LeafState::next`] and stores what it says, in the group
     /// commit. One result per event, in order: a bad event spoils only itself. When this returns,
-    /// what it reports is durable (`Taken` and `TakenBack` are kept in memory only: after a crash
-    /// such a leaf waits again).
+    /// what it reports is durable, but that a leaf is `Taken` or `TakenBack` where the work only
+    /// reads: that is kept in memory, and after a crash such a leaf waits again. `Taken` changes
+    /// nothing once the root is cancelled.
     async fn leaf_apply_many(
         &self,
         events: Vec<LeafEvent>,
         now: UnixMillis,
     ) -> Result<Vec<Result<Applied, Error>>, Error>;
-    /// Runs one event on every unfinished leaf of a root: one journal entry, however many leaves.
-    /// Returns the leaves whose effect was not `Unchanged`, with what happened to them.
+    /// Runs one event, likewise, on every unfinished leaf of a root: one journal entry, however many
+    /// leaves. Returns the leaves whose effect was not `Unchanged`, with what happened to them.
     async fn leaf_apply_all(
         &self,
         root: RootId,
@@ -66,13 +74,23 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<(LeafSlot, Applied)>, Error>;
     /// One leaf with its answer.
     async fn leaf_get(&self, id: LeafId) -> Result<Option<Leaf>, Error>;
-    /// A page of leaves, newest root first and by number under it, with the exact number of matches
-    /// and, if `with_answers`, the answers. The page belongs to one moment.
+    /// A page of leaves, newest root first and by number under it, with the exact number of matches.
+    /// The page belongs to one moment. Answers are read until `answers_bytes_max` is reached (0:
+    /// none); the leaves after that say that theirs is left out.
     async fn leaf_page(
         &self,
         query: &LeafQuery,
         page: PageRequest,
-        with_answers: bool,
+        answers_bytes_max: usize,
+    ) -> Result<Page<Leaf>, Error>;
+    /// Up to `size` leaves of a root at one moment: those that ended badly or not in time first, then
+    /// the unfinished ones, then those that ended well, each by number. `total` counts all leaves.
+    /// Answers as in [`Store::leaf_page`].
+    async fn leaf_problems_first(
+        &self,
+        root: RootId,
+        size: u32,
+        answers_bytes_max: usize,
     ) -> Result<Page<Leaf>, Error>;
     /// The unfinished leaves of an unfinished root, by number.
     async fn leaf_unfinished(&self, root: RootId) -> Result<Vec<LeafSlot>, Error>;
@@ -83,6 +101,8 @@ pub trait Store: Send + Sync + 'static {
     async fn host_add(&self, host: NewHost) -> Result<HostNo, Error>;
     /// One host.
     async fn host_get(&self, uuid: &HostUuid) -> Result<Option<Host>, Error>;
+    /// The host that is not removed and has this public key.
+    async fn host_of_key(&self, public_key: &[u8]) -> Result<Option<Host>, Error>;
     /// Hosts by number, in the order asked; unknown or removed ones are returned as they were last
     /// known (removed hosts keep their row).
     async fn host_get_many(&self, numbers: &[HostNo]) -> Result<Vec<Host>, Error>;
@@ -103,12 +123,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds an install code.
     async fn install_code_add(&self, code: InstallCode) -> Result<(), Error>;
-    /// One install code.
-    async fn install_code_get(&self, code: &str) -> Result<Option<InstallCode>, Error>;
+    /// One install code, by its id.
+    async fn install_code_get(&self, id: &str) -> Result<Option<InstallCode>, Error>;
     /// All install codes, newest first.
     async fn install_code_list(&self) -> Result<Vec<InstallCode>, Error>;
     /// Deletes an install code; returns whether it was there.
-    async fn install_code_delete(&self, code: &str) -> Result<bool, Error>;
+    async fn install_code_delete(&self, id: &str) -> Result<bool, Error>;
+    /// Counts one use of an install code; returns whether it had one left.
+    async fn install_code_use(&self, id: &str) -> Result<bool, Error>;
 
     /// Adds a user, or answers `Conflict`.
     async fn user_add(&self, name: &str, now: UnixMillis) -> Result<(), Error>;
@@ -135,11 +157,22 @@ pub trait Store: Send + Sync + 'static {
     /// One temporary token by its access key id (or, for a bearer token, by its id).
     async fn token_get(&self, id: &str) -> Result<Option<Token>, Error>;
 
+    /// Uses a nonce, given as its hash, and drops those that expired before `now`; returns whether it
+    /// was new.
+    async fn nonce_burn(
+        &self,
+        hash: Vec<u8>,
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, Error>;
+
     /// A small value that the node keeps across restarts, such as a sealed key.
     async fn setting_get(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
     /// Stores such a value if none is there yet, and returns the one that is there afterwards.
     async fn setting_put_new(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>, Error>;
 
+    /// Changes whenever anything that can be read has changed: equal numbers mean equal answers.
+    fn generation(&self) -> u64;
     /// Whether the store answers and can write.
     async fn ping(&self) -> Result<(), Error>;
     /// Recomputes everything derived from the journals and compares: one line per difference.

@@ -21,7 +21,8 @@ mod verify;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -56,13 +57,25 @@ pub struct SqliteStore {
 /// What the writer and the readers have in common.
 #[derive(Debug)]
 struct Shared {
-    active: RwLock<Active>,
+    generation: AtomicU64,
+    active: RwLock<Arc<Active>>,
     readers: Readers,
 }
 
 impl Shared {
-    fn active(&self) -> RwLockReadGuard<'_, Active> {
-        self.active.read().unwrap_or_else(PoisonError::into_inner)
+    /// A snapshot of the memory. Waits while a commit is made known.
+    fn active(&self) -> Arc<Active> {
+        let active = self.active.read();
+        Arc::clone(&active.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Likewise, or none where one would have to wait.
+    fn active_now(&self) -> Option<Arc<Active>> {
+        match self.active.try_read() {
+            Ok(active) => Some(Arc::clone(&active)),
+            Err(TryLockError::Poisoned(error)) => Some(Arc::clone(&error.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 
@@ -80,11 +93,12 @@ impl Drop for WriterThread {
 
 impl SqliteStore {
     /// Opens or creates the store in directory `dir`, brings its schema up to date, and rebuilds the
-    /// unfinished roots from their journals.
+    /// unfinished roots from their journals. One that does not rebuild is set aside and logged: its
+    /// row is shown, all about its leaves answers [`Error::Corrupt`], and the others go on.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the directory cannot be used, is in use, or was written by a newer
-    /// program; [`Error::Corrupt`] if a journal does not read.
+    /// program; [`Error::Corrupt`] if the file as a whole does not read.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         Self::open_with(dir, Options::default())
     }
@@ -98,7 +112,7 @@ impl SqliteStore {
         let lock = schema::lock(dir)?;
         let path = dir.join(FILE);
         let connection = schema::open_writer(&path, &options)?;
-        let folds = verify::rebuild_unfinished(&connection)?;
+        let (folds, damaged) = verify::rebuild_unfinished(&connection)?;
         let hosts = host::numbers(&connection)?;
         let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         let no_max = number("SELECT coalesce(max(no), 0) FROM root")?;
@@ -106,11 +120,13 @@ impl SqliteStore {
         tracing::info!(
             store.path = %path.display(),
             store.unfinished_roots = folds.len(),
+            store.damaged_roots = damaged.len(),
             store.hosts = hosts.len(),
             "the store is open"
         );
         let shared = Arc::new(Shared {
-            active: RwLock::new(Active::new(folds, hosts, no_max)),
+            generation: AtomicU64::new(0),
+            active: RwLock::new(Arc::new(Active::new(folds, damaged, hosts, no_max))),
             readers: Readers::new(path.clone()),
         });
         let (messages, receiver) = mpsc::channel(writer::QUEUE);
@@ -178,23 +194,22 @@ impl SqliteStore {
         self.write(ONE, |batch| work(batch.tx)).await
     }
 
-    /// Looks at memory and file at one moment, then finishes with the file alone.
+    /// Looks at memory and file at one moment, then finishes with the file alone. No lock is held
+    /// meanwhile: the writer never waits for a reader.
     async fn read<P, T>(
         &self,
+        length: Length,
         look: impl FnOnce(View<'_>) -> Result<P, Error> + Send + 'static,
         finish: impl FnOnce(&Connection, P) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error>
     where
         T: Send + 'static,
     {
-        let permits = Arc::clone(&self.shared.readers.permits);
-        let permit = permits.acquire_owned().await.map_err(|_| closed())?;
         let shared = Arc::clone(&self.shared);
-        let reading = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+        let read = move |active: Arc<Active>| {
             shared.readers.lend(|connection| {
+                // It sees the file as of the first look at it, which is after `active` was taken.
                 let tx = connection.unchecked_transaction()?;
-                let active = shared.active();
                 let seen = look(View {
                     tx: &tx,
                     active: &active,
@@ -202,6 +217,18 @@ impl SqliteStore {
                 drop(active);
                 finish(&tx, seen)
             })
+        };
+        if length == Length::Short
+            && let Some(active) = self.shared.active_now()
+        {
+            return read(active);
+        }
+        let permits = Arc::clone(&self.shared.readers.permits);
+        let permit = permits.acquire_owned().await.map_err(|_| closed())?;
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(shared.active())
         });
         let result = reading.await;
         result.map_err(|error| Error::Unavailable(Box::new(error)))?
@@ -211,15 +238,26 @@ impl SqliteStore {
         &self,
         look: impl FnOnce(View<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.read(look, |_, seen| Ok(seen)).await
+        self.read(Length::Short, look, |_, seen| Ok(seen)).await
     }
 
     async fn query<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.read(|_| Ok(()), |tx, ()| look(tx)).await
+        self.read(Length::Short, |_| Ok(()), |tx, ()| look(tx))
+            .await
     }
+}
+
+/// How long a read may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// A few index seeks: it runs where it is asked for, because a hop to another thread and back
+    /// costs more than the read itself. If it would have to wait it is treated as long.
+    Short,
+    /// It may touch much: it runs on a thread where waiting does no harm.
+    Long,
 }
 
 const ONE: Weight = Weight {
@@ -229,4 +267,39 @@ const ONE: Weight = Weight {
 
 fn closed() -> Error {
     Error::Unavailable("the store is closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::Store;
+
+    #[tokio::test]
+    async fn a_short_read_does_not_wait_where_it_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path()).unwrap();
+        let mut reading = pin!(store.root_active());
+        let publishing = store.shared.active.write().unwrap();
+        let polled = reading
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending));
+        drop(publishing);
+        assert_eq!(reading.await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_reader_does_not_hold_up_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path()).unwrap();
+        let snapshot = store.shared.active_now().unwrap();
+        let new = crate::conformance::new_root(1, model::UnixMillis(1_700_000_000_000));
+        let root = store.root_create(new, vec![crate::HostNo(1)]).await;
+        let root = root.unwrap().id;
+        assert!(snapshot.find(root).is_none());
+        assert!(store.root_get(root).await.unwrap().is_some());
+    }
 }

@@ -25,6 +25,8 @@ pub struct NewRoot {
     pub deadline: UnixMillis,
     /// Identifies the request: the same key never creates twice.
     pub request_key: String,
+    /// Digest of what was asked: the same key with another digest is another request.
+    pub request_digest: [u8; 32],
 }
 
 /// What `root_create` did.
@@ -139,6 +141,8 @@ pub struct Leaf {
     pub state: LeafState,
     /// JSON of the answer, if it was asked for and there is one.
     pub answer: Option<Vec<u8>>,
+    /// Whether there is an answer that was not read because the page has too many bytes of them.
+    pub answer_left_out: bool,
 }
 
 /// An unfinished leaf.

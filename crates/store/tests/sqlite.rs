@@ -1,6 +1,9 @@
 //! The SQLite store: the cases of every store, and what is particular to one file on a disk.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "sqlite/damage.rs"]
+mod damage;
+
 use std::path::Path;
 
 use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
@@ -27,6 +30,7 @@ async fn create(store: &SqliteStore, number: u8, leaves: i64) -> Result<RootId, 
         created_at: NOW,
         deadline: NOW.plus(1_000),
         request_key: format!("{number}"),
+        request_digest: [number; 32],
     };
     let hosts = (1..=leaves).map(HostNo).collect();
     Ok(store.root_create(new, hosts).await?.id)
@@ -114,73 +118,6 @@ async fn the_files_as_they_are_at_any_moment_open_with_all_that_was_acknowledged
             assert_eq!(copied.verify().await.unwrap(), Vec::<String>::new());
         }
     }
-}
-
-#[tokio::test]
-async fn verify_finds_what_was_damaged_on_purpose() {
-    let cases = [
-        ("UPDATE root SET success = 1 WHERE no = 2", "row counts"),
-        (
-            "UPDATE root SET cancelled_ms = 5 WHERE no = 2",
-            "cancellation",
-        ),
-        (
-            "UPDATE root SET success = success - 1 WHERE no = 1",
-            "row counts",
-        ),
-        (
-            "UPDATE root SET fail = 99 WHERE no = 1",
-            "more leaves than it has",
-        ),
-        ("UPDATE root SET cum_type = 7 WHERE no = 2", "by type"),
-        ("UPDATE root SET rank_source = 7 WHERE no = 2", "by source"),
-        (
-            "UPDATE root SET created_ms = 1 WHERE no = 2",
-            "starts before",
-        ),
-        ("UPDATE count_block SET success = 1", "counts per block"),
-        (
-            "UPDATE state_segment SET data = zeroblob(24)",
-            "2 leaves are not",
-        ),
-        ("DELETE FROM state_segment", "do not read"),
-        (
-            "UPDATE journal SET data = x'01ff' WHERE root_no = 1",
-            "ends too early",
-        ),
-        (
-            "INSERT INTO journal VALUES (99, 9, x'00')",
-            "belong to no root",
-        ),
-    ];
-    for (sql, expected) in cases {
-        let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(directory.path()).unwrap();
-        let root = create(&store, 1, 2).await.unwrap();
-        create(&store, 2, 2).await.unwrap();
-        for number in [1, 2] {
-            succeed(&store, root, number).await.unwrap();
-        }
-        assert_eq!(store.verify().await.unwrap(), Vec::<String>::new());
-        damage(directory.path(), sql);
-        let lines = store.verify().await.unwrap();
-        assert!(
-            lines.iter().any(|it| it.contains(expected)),
-            "{sql}: {lines:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_damaged_journal_of_a_running_root_is_told_at_the_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path()).unwrap();
-    let root = create(&store, 1, 2).await.unwrap();
-    succeed(&store, root, 1).await.unwrap();
-    drop(store);
-    damage(directory.path(), "UPDATE journal SET data = x'02'");
-    let refused = SqliteStore::open(directory.path());
-    assert!(matches!(refused, Err(Error::Corrupt(it)) if it.contains("version 2")));
 }
 
 #[test]

@@ -1,15 +1,23 @@
 //! Takes secrets out of text before it leaves the host, and leaves the text readable.
 //!
 //! Knows secrets by the name before them (`password=`, `"token":`, `--install-code`), by their shape
-//! (access keys, JSON web tokens, private keys in PEM) and by their place (`https://user:HERE@host`).
-//! When in doubt it redacts. One pass, linear in the length of the text. Called for evidence, for
+//! (access keys, web tokens, private keys, hashes of passwords, randomness), by their place
+//! (`https://user:HERE@host`, `curl -u`) and by what is said (`the password is X`). When in doubt it
+//! redacts; what it knows to be harmless (`tokens: 7`, `passwd: files`) it leaves byte for byte. One pass, linear in the length of the text. Called for evidence, for
 //! bundles and for inventories.
 
+mod address;
+mod block;
+mod entropy;
 mod name;
+mod program;
+mod prose;
 mod shape;
 mod value;
 
-use value::{Place, Span};
+use name::Strength;
+use program::Program;
+use value::{Name, Place};
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -23,10 +31,24 @@ pub fn redact(text: &str) -> (String, usize) {
         at: 0,
         kept: 0,
         count: 0,
-        password_flag: None,
+        program: None,
+        has_login: false,
+        region: address::Region::default(),
+        pair_end: 0,
+        pair_value: None,
     };
     scanner.run();
     (scanner.out, scanner.count)
+}
+
+/// How far the value of a pair may be from its name, in bytes.
+const PAIR_BYTES_MAX: usize = 512;
+
+/// A part of the text, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    start: usize,
+    end: usize,
 }
 
 struct Scanner<'a> {
@@ -37,36 +59,63 @@ struct Scanner<'a> {
     /// Up to here the text is in `out`.
     kept: usize,
     count: usize,
-    /// The flag that bears a password in the command of this line, such as `-p` of `sshpass`.
-    password_flag: Option<&'static str>,
+    /// The program of this command, if it takes secrets by flags of its own.
+    program: Option<&'static Program>,
+    /// Whether this line names a login or machine, as `.netrc` does.
+    has_login: bool,
+    /// The address we are in.
+    region: address::Region,
+    /// Up to here a `value` belongs to the name of a secret.
+    pair_end: usize,
+    /// The last value of a pair whose name may follow.
+    pair_value: Option<Span>,
 }
 
 impl<'a> Scanner<'a> {
     fn run(&mut self) {
-        while let Some(byte) = self.byte(self.at) {
+        while let Some(byte) = self.text.as_bytes().get(self.at).copied() {
             if is_word(byte) {
                 let word = take(self.text, self.at, is_word);
                 self.word(word);
             } else {
-                if matches!(byte, b'\n' | b'|' | b';') {
-                    self.password_flag = None;
-                }
-                self.at += 1;
+                self.mark(byte);
             }
         }
         let rest = self.text.get(self.kept..).unwrap_or_default();
         self.out.push_str(rest);
     }
 
-    fn byte(&self, at: usize) -> Option<u8> {
-        self.text.as_bytes().get(at).copied()
+    /// Looks at the byte here, which is not one of a word.
+    fn mark(&mut self, byte: u8) {
+        let span = match byte {
+            b'$' | b'{' => shape::hash(self.text, self.at),
+            b'@' => address::login(self.text, self.kept, self.at),
+            _ => None,
+        };
+        match byte {
+            b'\n' => {
+                self.program = None;
+                self.has_login = false;
+            }
+            b'|' | b';' => self.program = None,
+            b'}' => {
+                self.pair_end = 0;
+                self.pair_value = None;
+            }
+            _ => {}
+        }
+        self.at += 1;
+        if let Some(span) = span {
+            self.replace(span);
+        }
     }
 
     /// Replaces the text of `span`, and goes on behind it.
     fn replace(&mut self, span: Span) {
-        let secret = self.text.get(span.start..).unwrap_or_default();
-        if secret.starts_with(REDACTED) {
-            self.at = span.start + REDACTED.len();
+        let secret = self.text.get(span.start..span.end).unwrap_or_default();
+        // Redacted before, perhaps without the bracket that closes it.
+        if REDACTED.starts_with(secret) {
+            self.at = self.at.max(span.end);
             return;
         }
         let Some(kept) = self.text.get(self.kept..span.start) else {
@@ -81,7 +130,9 @@ impl<'a> Scanner<'a> {
 
     /// Looks at the word that starts here.
     fn word(&mut self, word: &'a str) {
-        let start = self.at;
+        let escape = self.escape(word);
+        let start = self.at + escape;
+        let word = word.get(escape..).unwrap_or(word);
         let end = start + word.len();
         self.at = end;
         let rest = self.text.get(end..).unwrap_or_default();
@@ -91,78 +142,160 @@ impl<'a> Scanner<'a> {
         if let Some(span) = key {
             self.replace(span);
         } else if rest.starts_with("://") {
-            self.address(end + 3);
-        } else if shape::is_secret(word) {
-            let length = take(self.text, start, shape::is_base64).len();
-            self.replace(Span {
-                start,
-                end: start + length.max(word.len()),
-            });
-        } else if let Some(span) = self.named(word, end) {
-            if self.password_flag.is_some_and(|it| word.starts_with(it)) {
-                self.password_flag = None;
+            self.at = end + 3;
+            let password = self.region.password(self.text, end + 3);
+            if let Some(span) = password.filter(|it| !self.is_plain(*it)) {
+                self.replace(span);
             }
+        } else if let Some(span) = shape::secret(self.text, word, start)
+            .or_else(|| self.flagged(word, end))
+            .or_else(|| self.paired(word, start, end))
+            .or_else(|| self.named(word, start, end))
+            .or_else(|| self.placed(word, start, end))
+        {
             self.replace(span);
-        } else if let Some(flag) = name::password_flag(word) {
-            self.password_flag = Some(flag);
+        } else {
+            self.program = program::find(word).or(self.program);
+            self.has_login |= matches!(word, "machine" | "login");
         }
+    }
+
+    fn is_plain(&self, span: Span) -> bool {
+        let value = self.text.get(span.start..span.end);
+        value.is_none_or(prose::is_plain)
+    }
+
+    /// How many bytes at the start of the word end an escape, as `3F` in `%3Ftoken` and `n` in
+    /// `\ntoken`.
+    fn escape(&self, word: &str) -> usize {
+        let before = self.text.get(..self.at).unwrap_or_default();
+        let is_hex = |it: &str| it.bytes().all(|it| it.is_ascii_hexdigit());
+        let length = if before.ends_with('%') && word.get(..2).is_some_and(is_hex) {
+            2
+        } else if !before.ends_with('\\') {
+            0
+        } else if word.starts_with('u') && word.get(1..5).is_some_and(is_hex) {
+            5
+        } else {
+            usize::from(word.starts_with(['n', 'r', 't']))
+        };
+        if length < word.len() { length } else { 0 }
+    }
+
+    /// The secret that a flag of this command bears.
+    fn flagged(&mut self, word: &str, end: usize) -> Option<Span> {
+        if word == "--from-literal" {
+            return program::literal(self.text, end);
+        }
+        let program = self.program?;
+        let span = program.secret(self.text, word, end)?;
+        if program.is_done_after_one() {
+            self.program = None;
+        }
+        Some(span)
+    }
+
+    /// The value of a pair whose name is the word or was before, as in `name: X`, `value: Y`.
+    fn paired(&mut self, word: &str, start: usize, end: usize) -> Option<Span> {
+        let text = self.text;
+        let before = text.get(..start)?;
+        if name::is_of_name(word) {
+            // `</name>` only ends it.
+            if !before.ends_with('/') {
+                self.pair_end = 0;
+            }
+        } else if name::is_of_value(word) {
+            let value = Name {
+                text,
+                start,
+                end,
+                strength: Strength::Sure,
+                place: Place::of(before),
+            }
+            .assigned();
+            let is_of_secret = std::mem::take(&mut self.pair_end) > start;
+            self.pair_value = value.filter(|it| it.end - it.start < PAIR_BYTES_MAX);
+            return value.filter(|_| is_of_secret);
+        } else if self.is_half(before, end) && name::strength(word).is_some() {
+            self.pair_end = end + PAIR_BYTES_MAX;
+            let value = self.pair_value.take();
+            return value.filter(|it| it.start >= self.kept && it.end + PAIR_BYTES_MAX > start);
+        }
+        None
+    }
+
+    /// Whether the word that ends at `end` is the name in a pair, and bears no value itself.
+    fn is_half(&self, before: &str, end: usize) -> bool {
+        let rest = self.text.get(end..).unwrap_or_default();
+        let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest);
+        !rest.starts_with(['=', ':']) && is_value_of_name(before)
     }
 
     /// The secret that follows the word, if the word announces one.
-    fn named(&self, word: &str, end: usize) -> Option<Span> {
+    fn named(&self, word: &str, start: usize, end: usize) -> Option<Span> {
+        let text = self.text;
         if word.eq_ignore_ascii_case("bearer") {
-            return value::credential(self.text, end);
+            return value::credential(text, end);
         }
-        if let Some(flag) = self.password_flag
-            && word.starts_with(flag)
-        {
-            let attached = Span {
-                start: end - (word.len() - flag.len()),
-                end,
-            };
-            let attached = (word.len() > flag.len()).then_some(attached);
-            return attached.or_else(|| value::argument(self.text, end));
+        if word == "Private-Lines" {
+            return shape::putty(text, end);
         }
-        if !name::is_secret(word) {
+        let strength = name::strength(word)?;
+        let before = text.get(..start)?;
+        // A path in a program, such as `agent::token`, or the other half of a pair.
+        if before.ends_with("::") || self.is_half(before, end) {
             return None;
         }
-        let before = self.text.get(..self.at - word.len())?;
-        // A path in a program, such as `agent::token`.
-        if before.ends_with("::") {
-            return None;
-        }
-        let follows = if name::is_header(word) {
-            value::header(self.text, end)
-        } else {
-            value::assigned(self.text, end, Place::of(before))
+        let place = Place::of(before);
+        let name = Name {
+            text,
+            start,
+            end,
+            strength,
+            place,
         };
-        let is_flag = word.starts_with('-');
-        follows.or_else(|| is_flag.then(|| value::argument(self.text, end)).flatten())
+        let follows = if name::is_header(word) {
+            value::header(text, end)
+        } else {
+            name.assigned()
+        };
+        if follows.is_some() || strength == Strength::Likely {
+            return follows;
+        }
+        if word.starts_with('-') {
+            return value::argument(text, end);
+        }
+        let is_alone = place == Place::Line || self.has_login;
+        prose::told(text, word, end).or_else(|| prose::spaced(text, word, end, is_alone))
     }
 
-    /// The password in the authority of an address that starts here.
-    fn address(&mut self, start: usize) {
-        self.at = start;
-        let authority = take(self.text, start, |it| {
-            !it.is_ascii_whitespace()
-                && !matches!(it, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'\\')
-        });
-        let Some((user, _)) = authority.rsplit_once('@') else {
-            return;
-        };
-        let end = start + user.len();
-        match user.split_once(':') {
-            Some((_, password)) if !value::is_plain(password) => {
-                self.replace(Span {
-                    start: end - password.len(),
-                    end,
-                });
-            }
-            // A token in the place of the user.
-            None if user.len() >= 20 => self.replace(Span { start, end }),
-            _ => {}
+    /// The secret that is known by where the word stands.
+    fn placed(&self, word: &str, start: usize, end: usize) -> Option<Span> {
+        let text = self.text;
+        match word {
+            "thin" | "oci" if text.get(..start)?.ends_with("oracle:") => address::oracle(text, end),
+            "BY" if text.get(..start)?.ends_with("IDENTIFIED ") => value::argument(text, end),
+            "by" if text.get(..start)?.ends_with("identified ") => value::argument(text, end),
+            _ => address::hook(text, word, end).or_else(|| entropy::random(text, start)),
         }
     }
+}
+
+/// Whether a word behind that text is the value of `name` or `key`.
+fn is_value_of_name(before: &str) -> bool {
+    let name = before.trim_end_matches(['"', '\'', '\\', ' ']);
+    let Some(name) = name.strip_suffix(['=', ':', '>']) else {
+        return false;
+    };
+    let name = name.trim_end_matches(['"', '\'', '\\', ' ']);
+    let start = name.len()
+        - name
+            .bytes()
+            .rev()
+            .take(16)
+            .take_while(|it| is_word(*it))
+            .count();
+    name.get(start..).is_some_and(name::is_of_name)
 }
 
 /// Bytes of names, flags and tokens.

@@ -74,7 +74,7 @@ impl Subject {
             ]),
             data_dir: data_dir.to_owned(),
             identity: Some(data.identity()),
-            private_files: vec![data.identity(), data.key()],
+            private_files: [vec![data.identity()], data.keys()].concat(),
             config_files: paths(&[POLICY_FILE]),
             log_files: vec![
                 data_dir.join("agent.log"),

@@ -126,6 +126,7 @@ mod tests {
             server: "https://a:1".parse().unwrap(),
             pin: None,
             order_keys: Vec::new(),
+            key_name: crate::identity::FIRST_KEY.into(),
         };
         identity.save(&data).unwrap();
         let status = read(&data).ok().unwrap();

@@ -16,13 +16,14 @@ pub(super) fn say(text: &str) {
     writeln!(io::stderr(), "{text}").ok();
 }
 
-/// Sends the log to standard error, at the level of `SICKBAY_LOG`.
-pub(super) fn start_log() {
+/// Sends the log to standard error, at the level of `SICKBAY_LOG`, or else `usual`.
+pub(super) fn start_log(usual: LevelFilter) {
     let level = match std::env::var("SICKBAY_LOG").as_deref() {
         Ok("error") => LevelFilter::ERROR,
         Ok("warn") => LevelFilter::WARN,
+        Ok("info") => LevelFilter::INFO,
         Ok("debug") => LevelFilter::DEBUG,
-        _ => LevelFilter::INFO,
+        _ => usual,
     };
     // A log that was started by the program around us stays.
     tracing_subscriber::fmt()

@@ -23,7 +23,7 @@ fn program(name: &str, args: &[&str]) -> OpsWork {
 }
 
 async fn run_whole(work: &OpsWork) -> RunEnd {
-    run(work, &Limits::default(), pending()).await
+    run(work, &Limits::default(), None, pending()).await
 }
 
 /// A `sleep` for a time that no other process sleeps, so that it can be found.
@@ -127,7 +127,13 @@ async fn long_output_is_cut_in_the_middle_with_length_and_digest_of_the_whole() 
         output_bytes_max: 8,
         ..Limits::default()
     };
-    let end = run(&shell("printf hello; printf ' world'"), &limits, pending()).await;
+    let end = run(
+        &shell("printf hello; printf ' world'"),
+        &limits,
+        None,
+        pending(),
+    )
+    .await;
     let stdout = end.report.stdout;
     assert_eq!(stdout.text, "hell\n[… 3 bytes left out …]\norld");
     assert_eq!((stdout.bytes, stdout.cut), (11, true));
@@ -150,7 +156,7 @@ async fn endless_output_is_stopped() {
         stream_bytes_max: 1 << 20,
         ..Limits::default()
     };
-    let end = run(&program("yes", &[]), &limits, pending()).await;
+    let end = run(&program("yes", &[]), &limits, None, pending()).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::LimitExceeded)
@@ -167,7 +173,7 @@ async fn the_deadline_ends_the_whole_tree() {
         deadline: Duration::from_secs(2),
         ..Limits::default()
     };
-    let end = run(&shell(&line), &limits, pending()).await;
+    let end = run(&shell(&line), &limits, None, pending()).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Timeout, Reason::Deadline)
@@ -186,7 +192,7 @@ async fn cancelling_ends_the_whole_tree_even_what_ignores_the_request() {
         grace: Duration::from_millis(50),
         ..Limits::default()
     };
-    let end = run(&shell(&line), &limits, sleeper.are(2)).await;
+    let end = run(&shell(&line), &limits, None, sleeper.are(2)).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::Cancelled)
@@ -202,7 +208,7 @@ async fn what_a_command_does_when_asked_to_end_is_still_told() {
         "trap 'echo bye; exit 3' TERM; sleep {} & wait",
         sleeper.seconds
     );
-    let end = run(&shell(&line), &Limits::default(), sleeper.are(1)).await;
+    let end = run(&shell(&line), &Limits::default(), None, sleeper.are(1)).await;
     assert_eq!(end.reason, Reason::Cancelled);
     assert_eq!(end.report.exit_code, Some(3));
     assert_eq!(end.report.stdout.text, "bye\n");
@@ -225,7 +231,7 @@ async fn a_run_that_is_dropped_leaves_nothing_behind() {
     let work = shell(&format!("sleep {} & wait", sleeper.seconds));
     let limits = Limits::default();
     tokio::select! {
-        _end = run(&work, &limits, pending()) => panic!("it ended"),
+        _end = run(&work, &limits, None, pending()) => panic!("it ended"),
         () = sleeper.are(1) => {}
     }
     sleeper.are(0).await;
@@ -233,7 +239,13 @@ async fn a_run_that_is_dropped_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_command_that_is_cancelled_at_once_ends() {
-    let end = run(&program("sleep", &["1000"]), &Limits::default(), ready(())).await;
+    let end = run(
+        &program("sleep", &["1000"]),
+        &Limits::default(),
+        None,
+        ready(()),
+    )
+    .await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::Cancelled)
@@ -299,7 +311,7 @@ async fn a_memory_limit_holds_for_what_the_command_starts() {
     };
     // The loop ends when the limit is set: it is set just after the start.
     let line = "until [ \"$(ulimit -v)\" = 262144 ]; do :; done; ulimit -v";
-    let end = run(&shell(line), &limits, pending()).await;
+    let end = run(&shell(line), &limits, None, pending()).await;
     assert_eq!(end.report.stdout.text, "262144\n");
 }
 
@@ -310,4 +322,15 @@ async fn the_output_that_takes_most_room_as_json_fits_an_answer() {
     assert!(end.report.stdout.cut && end.report.stderr.cut);
     let json = serde_json::to_vec(&end.report).unwrap();
     assert!(json.len() < model::limits::ANSWER_BYTES_MAX);
+}
+
+#[tokio::test]
+async fn the_group_of_a_command_is_noted() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("group");
+    let end = run(&shell("exit 0"), &Limits::default(), Some(&file), pending()).await;
+    assert_eq!(end.verdict, Verdict::Success);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let group = Group::parse(&text).expect("a group");
+    assert!(!group.kill(), "nothing is left of it");
 }

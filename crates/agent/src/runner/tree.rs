@@ -6,11 +6,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use super::group::Group;
 use crate::inventory::processes::{Stat, stats};
 
 /// How often the tree is looked at while it ends.
@@ -34,6 +37,20 @@ impl Tree {
             seen: seen.into_iter().collect(),
             is_forgotten: false,
         }
+    }
+
+    /// Writes down how to find it. Not synced: a power cut ends the command, too.
+    pub(super) fn note(&self, file: &Path) -> io::Result<()> {
+        // A command that has ended by now needs no finding.
+        Group::of(self.leader).map_or(Ok(()), |it| fs::write(file, it.to_string()))
+    }
+
+    /// Kills all of it. Returns whether anything ran.
+    pub(super) fn kill(mut self) -> bool {
+        let ran = !self.look().is_empty();
+        self.signal(Signal::KILL);
+        self.forget();
+        ran
     }
 
     /// Sends a signal to every process of the tree.

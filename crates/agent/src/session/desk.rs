@@ -4,32 +4,41 @@
 //! session empties. Everything an order must pass before it runs is decided here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use model::{LeafId, Reason, Status, TaskType, UnixMillis, limits};
+use model::{LeafId, Reason, Status, UnixMillis, Verdict, limits};
 use prost::Message as _;
-use protocol::frame::{BundleAck, LeafResult, OrderKey, Receipt, SignedOrder, UpFrame};
+use protocol::frame::{Heartbeat, LeafResult, OrderKey, Receipt, SignedOrder, UpFrame};
 use protocol::order::{self, Order, Refusal};
 use protocol::work::Work;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::link::NodeClock;
-use super::upload::{Next, Upload};
+use super::clock::NodeClock;
+use super::upload::Uploads;
 use crate::config::{self, create_private_dir};
 use crate::journal::{Journal, Stage, bare_result};
 use crate::policy::Policy;
 use crate::work::{Finished, Job, Stop, seal};
+
+mod bundles;
+mod judge;
+
+use judge::{Objection, cancelled, judge, not_started, too_late};
 
 /// What runs a job.
 pub(crate) type Executor = Arc<dyn Fn(Job) -> BoxFuture<'static, Finished> + Send + Sync>;
 
 /// Most orders that may wait for their turn.
 pub(crate) const ORDERS_WAITING_MAX: usize = 256;
+/// Most cancelled leaves that are remembered because their orders may still come.
+pub(crate) const CANCELLED_MAX: usize = 1_024;
 /// The journal is swept once in so many rounds.
 const ROUNDS_PER_SWEEP: u32 = 120;
 
@@ -54,10 +63,9 @@ enum Say {
     Frame(Box<UpFrame>),
     /// Read from the journal when its turn comes: results may be large.
     Result(LeafId),
+    /// Open the bundle whose turn it is.
+    Bundle,
 }
-
-/// Why a verified order does not run.
-struct Objection(Status, Reason, String);
 
 /// See the module.
 pub(crate) struct Desk {
@@ -70,7 +78,11 @@ pub(crate) struct Desk {
     executor: Executor,
     running: BTreeMap<LeafId, Running>,
     waiting: VecDeque<Waiting>,
-    uploads: BTreeMap<LeafId, Upload>,
+    /// Orders that waited when the agent stopped, until the node has said what became of them.
+    recovered: Vec<(LeafId, Order)>,
+    /// Leaves that were cancelled before their orders came, the oldest first.
+    cancelled: VecDeque<LeafId>,
+    uploads: Uploads,
     outbox: VecDeque<Say>,
     /// Results that were unconfirmed at the last round.
     unconfirmed: BTreeSet<LeafId>,
@@ -80,18 +92,20 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// A desk, and where the ends of its jobs arrive: each goes to [`Self::ended`].
+    /// A desk that obeys orders signed by `keys` and no others, and where the ends of its jobs
+    /// arrive: each goes to [`Self::ended`].
     pub(crate) fn new(
         host_uuid: &str,
+        keys: Vec<OrderKey>,
         policy: Arc<Policy>,
         journal: Journal,
         work_dir: PathBuf,
         executor: Executor,
     ) -> (Self, mpsc::Receiver<Ended>) {
         let (ended, ends) = mpsc::channel(policy.work_at_once_max);
-        let desk = Self {
+        let mut desk = Self {
             host_uuid: host_uuid.to_owned(),
-            keys: Vec::new(),
+            keys,
             clock: NodeClock::new(config::now().0),
             policy,
             journal,
@@ -99,13 +113,16 @@ impl Desk {
             executor,
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
-            uploads: BTreeMap::new(),
+            recovered: Vec::new(),
+            cancelled: VecDeque::new(),
+            uploads: Uploads::default(),
             outbox: VecDeque::new(),
             unconfirmed: BTreeSet::new(),
             rounds: 0,
             ended,
             says_receipts: true,
         };
+        desk.recover();
         (desk, ends)
     }
 
@@ -121,13 +138,16 @@ impl Desk {
     }
 
     /// A session is open: everything unconfirmed is said again on it.
-    pub(crate) fn connected(&mut self, keys: Vec<OrderKey>, clock: NodeClock) {
-        self.keys = keys;
+    pub(crate) fn connected(&mut self, clock: NodeClock) {
         self.clock = clock;
         self.outbox.clear();
-        for upload in self.uploads.values_mut() {
-            let open = UpFrame::BundleOpen(upload.open());
-            self.outbox.push_back(Say::Frame(Box::new(open)));
+        self.uploads.connected();
+        if !self.uploads.is_empty() {
+            self.outbox.push_back(Say::Bundle);
+        }
+        if !self.recovered.is_empty() {
+            // The answer comes behind what the node has to say on a new session: see `node_time`.
+            self.say(UpFrame::Heartbeat(Heartbeat { now_ms: 0 }));
         }
         for leaf in self.journal.pending() {
             self.say_result(leaf);
@@ -144,8 +164,45 @@ impl Desk {
                         return Some(UpFrame::Result(result));
                     }
                 }
+                Say::Bundle => match self.uploads.open(Instant::now()) {
+                    Some(Ok(open)) => return Some(UpFrame::BundleOpen(open)),
+                    Some(Err(leaf)) => self.give_up(leaf),
+                    None => {}
+                },
             }
         }
+    }
+
+    /// The node says what time it is.
+    pub(crate) fn node_time(&mut self, now_ms: i64) {
+        if now_ms != 0 {
+            self.clock = NodeClock::new(now_ms);
+        }
+        self.resume();
+    }
+
+    /// Takes up orders that waited when the agent stopped.
+    fn recover(&mut self) {
+        for (leaf, signed) in self.journal.left_waiting(config::now()) {
+            match order::open(&signed, &self.keys, &self.host_uuid) {
+                Ok(order) => self.recovered.push((leaf, order)),
+                Err(refusal) => {
+                    let objection = Objection(Status::Fail, Reason::Refused, refusal.to_string());
+                    self.end_without_work(leaf, &objection);
+                }
+            }
+        }
+    }
+
+    /// Runs them: now the time is known, and what was cancelled meanwhile.
+    fn resume(&mut self) {
+        for (leaf, order) in std::mem::take(&mut self.recovered) {
+            match judge(&order, self.clock.now_ms(), &self.policy) {
+                Ok(work) => self.queue(leaf, work, order.deadline_ms),
+                Err(objection) => self.end_without_work(leaf, &objection),
+            }
+        }
+        self.start_waiting();
     }
 
     /// Takes an order: verifies it, journals it, runs it when its turn comes. A repeat is answered
@@ -159,8 +216,10 @@ impl Desk {
             warn!("an order without a leaf was dropped");
             return;
         };
+        // It is fresh from the node's hand: a clock behind it lags, as after a sleep of the host.
+        self.clock.at_least(order.issued_ms);
         match self.journal.stage(leaf) {
-            Some(Stage::Started) => self.say_receipt(leaf),
+            Some(Stage::Taken) => self.say_receipt(leaf),
             Some(Stage::Ended | Stage::Acknowledged) => self.say_result(leaf),
             None => self.admit(leaf, &order, signed),
         }
@@ -181,7 +240,11 @@ impl Desk {
     }
 
     fn admit(&mut self, leaf: LeafId, order: &Order, signed: &SignedOrder) {
-        let work = match self.examine(order) {
+        if let Some(at) = self.cancelled.iter().position(|it| *it == leaf) {
+            self.cancelled.remove(at);
+            return self.end_without_work(leaf, &cancelled());
+        }
+        let work = match judge(order, self.clock.now_ms(), &self.policy) {
             Ok(work) => work,
             Err(objection) => {
                 info!(leaf.id = %leaf, operator.name = order.operator, reason = %objection.2, "an order was not run");
@@ -191,48 +254,25 @@ impl Desk {
         if self.waiting.len() >= ORDERS_WAITING_MAX {
             warn!(leaf.id = %leaf, "an order was not run: too many wait");
             let message = format!("{ORDERS_WAITING_MAX} other orders wait on this host already");
-            let objection = Objection(Status::Fail, Reason::NotStarted, message);
-            return self.end_without_work(leaf, &objection);
+            return self.end_without_work(leaf, &not_started(message));
         }
         let deadline = UnixMillis(order.deadline_ms);
-        if let Err(error) = self.journal.start(leaf, deadline, signed) {
+        if let Err(error) = self.journal.take(leaf, deadline, signed) {
             warn!(leaf.id = %leaf, error = %error, "an order was not run");
-            let objection = Objection(Status::Fail, Reason::NotStarted, error.to_string());
-            return self.end_without_work(leaf, &objection);
+            return self.end_without_work(leaf, &not_started(error.to_string()));
         }
         info!(leaf.id = %leaf, operator.name = order.operator, task.kind = order.task_type, "an order was accepted");
         self.say_receipt(leaf);
-        self.waiting.push_back(Waiting {
-            leaf,
-            work,
-            deadline_ms: order.deadline_ms,
-        });
+        self.queue(leaf, work, order.deadline_ms);
         self.start_waiting();
     }
 
-    fn examine(&self, order: &Order) -> Result<Work, Objection> {
-        let refused = |message: &str| Objection(Status::Fail, Reason::Refused, message.to_owned());
-        let now_ms = self.clock.now_ms();
-        if order.issued_ms.saturating_sub(now_ms) > limits::CLOCK_WINDOW_MS {
-            return Err(refused("the order was issued in the future"));
-        }
-        if order.deadline_ms <= now_ms {
-            return Err(too_late());
-        }
-        let task_type = u8::try_from(order.task_type)
-            .ok()
-            .and_then(TaskType::from_number)
-            .ok_or_else(|| refused("this agent does not know the order's task type"))?;
-        let work = order
-            .work()
-            .map_err(|_| refused("this agent does not know such work"))?;
-        if !work.is_of(task_type) {
-            return Err(refused("the order's work is not of its task type"));
-        }
-        match self.policy.refusal(task_type, &work) {
-            Some(rule) => Err(refused(&rule)),
-            None => Ok(work),
-        }
+    fn queue(&mut self, leaf: LeafId, work: Work, deadline_ms: i64) {
+        self.waiting.push_back(Waiting {
+            leaf,
+            work,
+            deadline_ms,
+        });
     }
 
     fn start_waiting(&mut self) {
@@ -251,6 +291,17 @@ impl Desk {
 
     fn start(&mut self, waiting: Waiting, time_left: Duration) {
         let leaf = waiting.leaf;
+        // What only reads may run again after a crash; a command never does.
+        let group_file = match &waiting.work {
+            Work::Check(_) | Work::Assets(_) => None,
+            Work::Ops(_) => match self.journal.begin(leaf) {
+                Ok(file) => Some(file),
+                Err(error) => {
+                    warn!(leaf.id = %leaf, error = %error, "an order was not run");
+                    return self.end_without_work(leaf, &not_started(error.to_string()));
+                }
+            },
+        };
         let work_dir = self.work_dir_of(leaf);
         if let Err(error) = create_private_dir(&work_dir) {
             // Only a bundle needs it, and its absence is reported by the check itself.
@@ -263,12 +314,14 @@ impl Desk {
             time_left,
             clock_offset_ms: Some(self.clock.offset_ms()),
             work_dir,
+            group_file,
             stop: stopped,
         };
-        let work = (self.executor)(job);
+        let executor = Arc::clone(&self.executor);
+        let work = AssertUnwindSafe(async move { executor(job).await }).catch_unwind();
         let ended = self.ended.clone();
         tokio::spawn(async move {
-            let finished = work.await;
+            let finished = work.await.unwrap_or_else(|_| broken());
             // The receiver is gone only when the agent is.
             ended.send(Ended { leaf, finished }).await.ok();
         });
@@ -292,43 +345,13 @@ impl Desk {
             .as_ref()
             .and_then(|it| it.bundle.clone());
         self.journal.end(leaf, seal(leaf, finished, config::now()));
-        let upload = match (bundle, info, running) {
+        match (bundle, info, running) {
             (Some(path), Some(info), Some(running)) => {
-                Upload::new(leaf, &path, &info, running.deadline).ok()
+                self.begin_upload(leaf, &path, &info, running.deadline);
             }
-            _ => None,
-        };
-        match upload {
-            Some(mut upload) => {
-                self.say(UpFrame::BundleOpen(upload.open()));
-                self.uploads.insert(leaf, upload);
-            }
-            None => self.finish_upload(leaf),
+            _ => self.finish_upload(leaf),
         }
         self.start_waiting();
-    }
-
-    /// The node's word on a bundle.
-    pub(crate) fn bundle_ack(&mut self, ack: &BundleAck) {
-        let Ok(leaf) = ack.leaf_id.parse::<LeafId>() else {
-            return;
-        };
-        let Some(upload) = self.uploads.get_mut(&leaf) else {
-            return;
-        };
-        match upload.next(ack) {
-            Next::Chunk(chunk) => self.say(UpFrame::BundleChunk(chunk)),
-            Next::End => {
-                debug!(leaf.id = %leaf, refused = ack.refused, "the upload of a bundle has ended");
-                self.finish_upload(leaf);
-            }
-        }
-    }
-
-    fn finish_upload(&mut self, leaf: LeafId) {
-        self.uploads.remove(&leaf);
-        std::fs::remove_dir_all(self.work_dir_of(leaf)).ok();
-        self.say_result(leaf);
     }
 
     /// Stops the work of a leaf.
@@ -340,14 +363,30 @@ impl Desk {
             if let Some(stop) = running.stop.take() {
                 stop.send(Stop::Cancelled).ok();
             }
-        } else if let Some(at) = self.waiting.iter().position(|it| it.leaf == leaf) {
-            self.waiting.remove(at);
-            let message = "cancelled before it ran".to_owned();
-            let objection = Objection(Status::Fail, Reason::Cancelled, message);
-            self.end_without_work(leaf, &objection);
-        } else {
-            self.say_result(leaf);
+            return;
         }
+        match self.journal.stage(leaf) {
+            Some(Stage::Taken) => {
+                self.waiting.retain(|it| it.leaf != leaf);
+                self.recovered.retain(|it| it.0 != leaf);
+                self.end_without_work(leaf, &cancelled());
+            }
+            // Nobody waits for the bundle any more.
+            Some(_) if self.uploads.contains(leaf) => self.finish_upload(leaf),
+            Some(_) => self.say_result(leaf),
+            None => self.cancel_ahead(leaf),
+        }
+    }
+
+    /// The cancellation overtook its order.
+    fn cancel_ahead(&mut self, leaf: LeafId) {
+        if self.cancelled.contains(&leaf) {
+            return;
+        }
+        if self.cancelled.len() >= CANCELLED_MAX {
+            self.cancelled.pop_front();
+        }
+        self.cancelled.push_back(leaf);
     }
 
     /// The node has the result of a leaf.
@@ -361,49 +400,29 @@ impl Desk {
     pub(crate) fn round(&mut self) {
         let pending: BTreeSet<LeafId> = self.journal.pending().into_iter().collect();
         for leaf in pending.intersection(&self.unconfirmed) {
-            if !self.uploads.contains_key(leaf) {
+            if !self.uploads.contains(*leaf) {
                 self.outbox.push_back(Say::Result(*leaf));
             }
         }
         self.unconfirmed = pending;
+        self.resume();
+        self.recover();
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds.is_multiple_of(ROUNDS_PER_SWEEP) {
             self.journal.prune(config::now());
         }
     }
 
-    /// When the next upload is to be given up.
-    pub(crate) fn next_give_up(&self) -> Option<Instant> {
-        self.uploads.values().map(Upload::gives_up_at).min()
-    }
-
-    /// Gives up uploads that got nowhere.
-    pub(crate) fn give_up_uploads(&mut self) {
-        let now = Instant::now();
-        let stalled = self
-            .uploads
-            .iter()
-            .filter(|(_, it)| it.gives_up_at() <= now);
-        let stalled: Vec<LeafId> = stalled.map(|(leaf, _)| *leaf).collect();
-        for leaf in stalled {
-            warn!(leaf.id = %leaf, "the upload of a bundle was given up");
-            self.finish_upload(leaf);
-        }
-    }
-
-    /// The agent stops: nothing new starts, and what runs is told to end.
+    /// The agent stops: what runs is told to end. What waits stays in the journal for the next start.
     pub(crate) fn stop(&mut self) {
-        for waiting in std::mem::take(&mut self.waiting) {
-            let message = "the agent stopped before this ran".to_owned();
-            let objection = Objection(Status::Fail, Reason::AgentRestarted, message);
-            self.end_without_work(waiting.leaf, &objection);
-        }
+        self.waiting.clear();
+        self.recovered.clear();
         for running in self.running.values_mut() {
             if let Some(stop) = running.stop.take() {
                 stop.send(Stop::AgentStops).ok();
             }
         }
-        for leaf in self.uploads.keys().copied().collect::<Vec<_>>() {
+        for leaf in self.uploads.leaves() {
             self.finish_upload(leaf);
         }
     }
@@ -438,7 +457,7 @@ impl Desk {
 
     /// The result waits for its bundle, so that the bundle's address is good when the leaf ends.
     fn say_result(&mut self, leaf: LeafId) {
-        if !self.uploads.contains_key(&leaf) {
+        if !self.uploads.contains(leaf) {
             self.outbox.push_back(Say::Result(leaf));
         }
     }
@@ -448,7 +467,8 @@ impl Desk {
     }
 }
 
-fn too_late() -> Objection {
-    let message = "the order's deadline had passed before it could run".to_owned();
-    Objection(Status::Timeout, Reason::Deadline, message)
+/// What came of work whose code failed.
+fn broken() -> Finished {
+    let message = "the work failed inside the agent";
+    Finished::bare(Verdict::Fail, Reason::AgentFault, message)
 }

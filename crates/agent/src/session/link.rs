@@ -17,39 +17,13 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 use super::Error;
-use crate::config;
+use super::clock::NodeClock;
 use crate::connect::{Route, Socket};
 
 /// Frames that may wait for the network. Small, because one may be a whole answer.
 const QUEUE_FRAMES: usize = 4;
 /// Time that the last frames have to leave when a session is closed.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
-
-/// The node's clock, carried on by the host's steady one: a host whose time is set meanwhile does
-/// not lose it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NodeClock {
-    node_ms: i64,
-    at: Instant,
-}
-
-impl NodeClock {
-    pub(crate) fn new(node_ms: i64) -> Self {
-        let at = Instant::now();
-        Self { node_ms, at }
-    }
-
-    /// The node's time, in ms since the Unix epoch.
-    pub(crate) fn now_ms(&self) -> i64 {
-        let passed = i64::try_from(self.at.elapsed().as_millis());
-        self.node_ms.saturating_add(passed.unwrap_or(i64::MAX))
-    }
-
-    /// The node's clock minus the host's, in ms.
-    pub(crate) fn offset_ms(&self) -> i64 {
-        self.now_ms().saturating_sub(config::now().0)
-    }
-}
 
 /// An open session.
 pub(crate) struct Link {
@@ -141,7 +115,7 @@ impl Link {
     }
 
     pub(crate) async fn heartbeat(&self) -> Result<(), Error> {
-        self.send(UpFrame::Heartbeat(Heartbeat {})).await
+        self.send(UpFrame::Heartbeat(Heartbeat { now_ms: 0 })).await
     }
 
     /// Lets the frames that were sent leave, and closes the session.

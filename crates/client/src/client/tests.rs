@@ -229,12 +229,12 @@ async fn what_is_no_answer_of_the_api_is_said_to_be_none() {
 }
 
 #[tokio::test]
-async fn a_bundle_is_downloaded_from_its_address_without_a_signature() {
+async fn a_bundle_is_downloaded_from_the_control_plane_alone_without_a_signature() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
         let mut heads = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..3 {
             let mut stream = BufReader::new(listener.accept().await.unwrap().0);
             let mut head = String::new();
             while !head.ends_with("\r\n\r\n") {
@@ -253,9 +253,11 @@ async fn a_bundle_is_downloaded_from_its_address_without_a_signature() {
         pin: None,
     });
     let client = client.unwrap();
+    let authority = client.endpoint().authority();
     for url in [
         format!("{endpoint}/bundle/1?e=2"),
         "/bundle/1?e=2".to_owned(),
+        "https://169.254.169.254/bundle/1?e=2".to_owned(),
     ] {
         let mut written = Vec::new();
         assert_eq!(client.download(&url, &mut written).await.unwrap(), 6);
@@ -264,8 +266,9 @@ async fn a_bundle_is_downloaded_from_its_address_without_a_signature() {
     for head in server.await.unwrap() {
         assert!(head.starts_with("GET /bundle/1?e=2 HTTP/1.1\r\n"), "{head}");
         assert!(!head.contains("authorization"), "{head}");
+        assert!(head.contains(&format!("host: {authority}\r\n")), "{head}");
     }
-    for url in ["ftp://a/b", "bundle", "https://127.0.0.1:1/b"] {
+    for url in ["ftp://a/b", "bundle", "https://127.0.0.1:1"] {
         let error = client.download(url, &mut Vec::new()).await.unwrap_err();
         assert!(matches!(error, Error::BadAnswer(_)), "{url}: {error:?}");
     }

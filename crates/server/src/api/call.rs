@@ -6,9 +6,28 @@ use protocol::error::Fault;
 use protocol::params::Params;
 use store::{Page, PageRequest, Window};
 
-use crate::app::App;
-use crate::auth::Caller;
+use super::CLOUD;
+use crate::app::{App, Peer};
+use crate::auth::{Caller, Circumstances};
 use crate::service::Error;
+use crate::service::task::Viewer;
+
+/// Parameters of every request, which no answer depends on.
+const COMMON: [&str; 13] = [
+    "AccessKeyId",
+    "Action",
+    "BearerToken",
+    "Format",
+    "RegionId",
+    "SecurityToken",
+    "Signature",
+    "SignatureMethod",
+    "SignatureNonce",
+    "SignatureType",
+    "SignatureVersion",
+    "Timestamp",
+    "Version",
+];
 
 /// An authorised call.
 pub(crate) struct Call<'a> {
@@ -18,13 +37,53 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: &'a Caller,
     /// What was sent.
     pub(crate) params: &'a Params,
-    /// The address under which the caller sees this control plane.
-    pub(crate) base: &'a str,
+    /// The address under which the caller sees this control plane, if it can be told.
+    pub(crate) base: Option<&'a str>,
+    /// Service and address of the caller, for further questions of permission.
+    pub(crate) peer: Peer,
     /// The request's nonce.
     pub(crate) nonce: &'a str,
 }
 
 impl<'a> Call<'a> {
+    /// Who looks at tasks of this type, and from where.
+    pub(crate) fn viewer(&self, task_type: TaskType) -> Viewer {
+        let circumstances = Circumstances {
+            source: self.peer.address,
+            secure: self.peer.secure,
+            task_type: Some(task_type.wire()),
+        };
+        let auth = &self.app.auth;
+        let may = auth.authorise(self.caller, CLOUD, "GenerateOnceTask", circumstances);
+        Viewer {
+            base: self.base.map(str::to_owned),
+            base_for_hosts: self.app.base_for_hosts(self.base),
+            may_create: may.is_ok(),
+        }
+    }
+
+    /// All that the answer depends on but what is stored: the operation, its own parameters, the
+    /// address under which the caller sees this control plane, and what they may be shown.
+    pub(crate) fn question(&self, operation: &str) -> String {
+        let mut question = format!("{operation}\0{}", self.base.unwrap_or_default());
+        for task_type in TaskType::ALL {
+            question.push(if self.viewer(task_type).may_create {
+                '1'
+            } else {
+                '0'
+            });
+        }
+        for (name, value) in self.params.pairs() {
+            if !COMMON.contains(&name.as_str()) {
+                question.push('\0');
+                question.push_str(name);
+                question.push('=');
+                question.push_str(value);
+            }
+        }
+        question
+    }
+
     /// The page asked for.
     pub(crate) fn page(&self, size_max: u32) -> Result<PageRequest, Error> {
         let number = self

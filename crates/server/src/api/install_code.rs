@@ -1,12 +1,13 @@
 //! Install codes.
 
+use model::limits;
 use protocol::api::Done;
 use protocol::api::install_code::{AddInstallCode, DescribeInstallCodes, InstallCode};
 use protocol::error::Fault;
 
 use super::Call;
 use crate::service::Error;
-use crate::service::install_code::NewCode;
+use crate::service::install_code::{KnownCode, NewCode};
 
 /// `AddInstallCode`.
 pub(super) async fn add(call: &Call<'_>) -> Result<AddInstallCode, Error> {
@@ -14,9 +15,12 @@ pub(super) async fn add(call: &Call<'_>) -> Result<AddInstallCode, Error> {
     if !matches!(os, "linux" | "windows") {
         return Err(Fault::invalid("Os", "is `linux` or `windows`").into());
     }
+    let uses = i64::from(limits::INSTALL_CODE_USES_DEFAULT);
+    let uses_max = call.params.integer_in("MaxUses", 1..=1_000_000, uses)?;
     let vendor = call.short_text("VendorName")?;
     let new = NewCode {
         expires_ms: call.params.integer("ExpiredDate")?,
+        uses_max: u32::try_from(uses_max).unwrap_or(limits::INSTALL_CODE_USES_DEFAULT),
         group_id: call.params.integer("GroupId")?.unwrap_or_default(),
         only_image: call.params.boolean("OnlyImage")?.unwrap_or_default(),
         os,
@@ -24,9 +28,7 @@ pub(super) async fn add(call: &Call<'_>) -> Result<AddInstallCode, Error> {
         proxy_cluster: call.short_text("ProxyCluster")?,
     };
     let code = call.app.install_codes.add(call.caller, new).await?;
-    Ok(AddInstallCode {
-        captcha_code: code.code,
-    })
+    Ok(AddInstallCode { captcha_code: code })
 }
 
 /// `DeleteInstallCode`.
@@ -39,8 +41,8 @@ pub(super) async fn delete(call: &Call<'_>) -> Result<Done, Error> {
 /// `DescribeInstallCodes`.
 pub(super) async fn list(call: &Call<'_>) -> Result<DescribeInstallCodes, Error> {
     let codes = call.app.install_codes.list().await?;
-    let row = |it: store::InstallCode| InstallCode {
-        captcha_code: it.code,
+    let row = |KnownCode { code, stored: it }| InstallCode {
+        captcha_code: code,
         expired_date: it.expires_at.0,
         group_id: Some(it.group_id),
         group_name: Some(it.group),

@@ -32,12 +32,14 @@ pub(super) async fn generate(call: &Call<'_>) -> Result<GenerateOnceTask, Error>
     };
     call.short_text("TaskName")?;
     let source = call.short_text("Source")?;
+    let param_text = param;
     let param = TaskParam::parse(task_type, param)?;
     let new = NewTask {
         task_type,
         name,
         source,
         param,
+        param_text,
         nonce: call.nonce,
     };
     let root = call.app.tasks.create(call.caller, new).await?;
@@ -111,9 +113,11 @@ pub(super) async fn describe(call: &Call<'_>) -> Result<DescribeOnceTask, Error>
     };
     let found = call.app.tasks.roots(&query, page).await?;
     let info = page_info(page, &found);
+    let viewer = call.viewer(task_type);
+    let mut room = limits::LIST_ANSWERS_BYTES_MAX;
     let mut rows = Vec::with_capacity(found.rows.len());
     for root in found.rows {
-        let view = call.app.tasks.root_view(root, call.base).await?;
+        let view = call.app.tasks.root_view(root, &viewer, &mut room).await?;
         rows.push(root_row(&view)?);
     }
     Ok(DescribeOnceTask {
@@ -152,9 +156,11 @@ async fn one_task(
     one: TaskId,
     page: PageRequest,
 ) -> Result<DescribeOnceTask, Error> {
+    let viewer = call.viewer(root.task_type);
     match one {
         TaskId::Root(_) => {
-            let view = call.app.tasks.root_view(root, call.base).await?;
+            let mut room = limits::LIST_ANSWERS_BYTES_MAX;
+            let view = call.app.tasks.root_view(root, &viewer, &mut room).await?;
             Ok(single(page, root_row(&view)?))
         }
         TaskId::Leaf(id) => match call.app.tasks.leaf(id).await? {
@@ -162,7 +168,7 @@ async fn one_task(
                 let views = call
                     .app
                     .tasks
-                    .leaf_views(&root, vec![leaf], call.base)
+                    .leaf_views(&root, vec![leaf], &viewer)
                     .await?;
                 let row = views.iter().map(|it| leaf_row(&root, it, true)).next();
                 row.map_or_else(|| Ok(nothing(page)), |row| Ok(single(page, row?)))
@@ -186,12 +192,17 @@ async fn leaves_of(
                 root: root.id,
                 statuses: Vec::new(),
             };
-            let found = call.app.tasks.leaves(&query, page, true).await?;
+            let mut room = limits::LIST_ANSWERS_BYTES_MAX;
+            let found = call
+                .app
+                .tasks
+                .leaves_of(root, &query, page, &mut room)
+                .await?;
             let info = page_info(page, &found);
             let views = call
                 .app
                 .tasks
-                .leaf_views(root, found.rows, call.base)
+                .leaf_views(root, found.rows, &call.viewer(root.task_type))
                 .await?;
             let rows: Result<Vec<Task>, Error> =
                 views.iter().map(|it| leaf_row(root, it, false)).collect();
@@ -229,7 +240,7 @@ pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeaf
                 window,
             };
             let query = LeafQuery::Roots { roots, statuses };
-            call.app.tasks.leaves(&query, page, false).await?
+            call.app.tasks.leaves(&query, page).await?
         }
         (Some(task_type), Some(one)) => {
             let root = call.app.tasks.root(one.root()).await?;
@@ -244,7 +255,7 @@ pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeaf
                 },
                 TaskId::Root(root) => {
                     let query = LeafQuery::Root { root, statuses };
-                    call.app.tasks.leaves(&query, page, false).await?
+                    call.app.tasks.leaves(&query, page).await?
                 }
                 TaskId::Leaf(id) => one_leaf(call, id, &statuses, page).await?,
             }

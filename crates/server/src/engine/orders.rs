@@ -2,7 +2,7 @@
 
 use model::{HostUuid, LeafId, UnixMillis};
 use protocol::frame::{OrderKey, SignedOrder};
-use protocol::order::{Order, key_id, sign};
+use protocol::order::{Order, key_digest, key_id, sign};
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use store::Root;
@@ -45,6 +45,11 @@ impl Signer {
             id: key_id(&public_key),
             public_key,
         }]
+    }
+
+    /// SHA-256 of the public key that signs orders, lower-case hexadecimal: what a checker pins.
+    pub(crate) fn order_key_digest(&self) -> String {
+        key_digest(self.order.public_key().as_ref())
     }
 
     /// The token that opens a session for this leaf and host only. It is derived, not stored, and

@@ -1,6 +1,7 @@
 //! Which hosts are connected to this node, and the way to each.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::HostUuid;
@@ -26,6 +27,7 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_host: Mutex<HashMap<HostNo, Session>>,
+    changes: AtomicU64,
 }
 
 impl Sessions {
@@ -33,10 +35,25 @@ impl Sessions {
         self.by_host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a session. An older one of the same host is returned: its identity is in use twice, or
-    /// its connection is dead.
-    pub(crate) fn add(&self, host: HostNo, session: Session) -> Option<Session> {
-        self.lock().insert(host, session)
+    /// Makes this its host's session and closes the one before it, unless a session that arrived later
+    /// is there already. Returns whether it is the host's now.
+    pub(crate) fn add(&self, host: HostNo, session: Session) -> bool {
+        let mut sessions = self.lock();
+        if let Some(other) = sessions.get(&host) {
+            if other.id > session.id {
+                return false;
+            }
+            other.close.cancel();
+        }
+        sessions.insert(host, session);
+        drop(sessions);
+        self.changes.fetch_add(1, Ordering::Release);
+        true
+    }
+
+    /// Changes whenever a host connects or disconnects.
+    pub(crate) fn generation(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Removes a session, unless a newer one of the host is there. Returns whether it was removed.
@@ -45,6 +62,7 @@ impl Sessions {
         let is_it = sessions.get(&host).is_some_and(|it| it.id == id);
         if is_it {
             sessions.remove(&host);
+            self.changes.fetch_add(1, Ordering::Release);
         }
         is_it
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::{HostUuid, LeafId, limits};
+use protocol::clean::one_line;
 use protocol::frame::{
     Challenge, DownFrame, Hello, PROTOCOL_VERSION, Refused, UpFrame, Welcome, refusal,
     session_message,
@@ -11,13 +12,19 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use store::{Host, NewHost};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::intake;
 use super::socket::Socket;
-use crate::app::App;
+use crate::app::{App, Peer};
+use crate::service::install_code;
+
+const VERSION_BYTES_MAX: usize = 64;
 
 /// Who is there.
 pub(super) enum Guest {
     /// An enrolled host and the leaves that its agent holds.
     Host { host: Host, held: Vec<LeafId> },
+    /// A host that has just enrolled: it takes its name and comes back.
+    Newcomer { host: Host },
     /// A stand-alone checker that may run one leaf.
     Checker { leaf: LeafId, host: Host },
 }
@@ -54,8 +61,17 @@ fn refused(code: &str, message: impl Into<String>) -> Denied {
     })
 }
 
+fn too_fast(wait_ms: i64) -> Denied {
+    Denied::Refused(Refused {
+        code: refusal::BUSY.to_owned(),
+        message: "too many hosts enrol at the same time: try again later".to_owned(),
+        retry: true,
+        retry_after_ms: u64::try_from(wait_ms).unwrap_or_default(),
+    })
+}
+
 /// Challenges the other end and lets it in, or not. The welcome is sent by the caller.
-pub(super) async fn greet<S>(app: &App, socket: &mut Socket<S>) -> Result<Guest, Denied>
+pub(super) async fn greet<S>(app: &App, socket: &mut Socket<S>, peer: Peer) -> Result<Guest, Denied>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -85,7 +101,7 @@ where
         );
         return Err(refused(refusal::BAD_VERSION, message));
     }
-    if hello.facts.len() > limits::ANSWER_BYTES_MAX {
+    if hello.facts.len() > limits::FACTS_BYTES_MAX {
         return Err(refused(
             refusal::BAD_FRAME,
             "the host's facts are too large",
@@ -101,7 +117,7 @@ where
     if hello.install_code.is_empty() {
         known(app, &hello).await
     } else {
-        enrol(app, &hello).await
+        enrol(app, &hello, peer).await
     }
 }
 
@@ -127,8 +143,8 @@ async fn known(app: &App, hello: &Hello) -> Result<Guest, Denied> {
         let message = "the agent's key is not the one that this host enrolled with";
         return Err(refused(refusal::BAD_IDENTITY, message));
     }
-    let facts = serde_json::from_str::<protocol::facts::HostFacts>(&hello.facts);
-    let facts = facts.is_ok().then(|| hello.facts.clone());
+    let facts = intake::facts(&hello.facts);
+    let facts = facts.and_then(|it| serde_json::to_string(&it).ok());
     let version = version_of(hello);
     app.store
         .host_seen(host.number, version, facts, app.clock.now())
@@ -141,9 +157,18 @@ async fn known(app: &App, hello: &Hello) -> Result<Guest, Denied> {
     Ok(Guest::Host { host, held })
 }
 
-async fn enrol(app: &App, hello: &Hello) -> Result<Guest, Denied> {
+async fn enrol(app: &App, hello: &Hello, peer: Peer) -> Result<Guest, Denied> {
     let now = app.clock.now();
-    let code = app.store.install_code_get(&hello.install_code).await?;
+    let enrolments = &app.gateway.enrolments;
+    enrolments
+        .take_address(peer.address, now)
+        .map_err(too_fast)?;
+    if let Some(host) = app.store.host_of_key(&hello.public_key).await? {
+        // An enrolment whose welcome was lost: the host has its name already.
+        return Ok(Guest::Newcomer { host });
+    }
+    let code_id = install_code::id_of(&hello.install_code);
+    let code = app.store.install_code_get(&code_id).await?;
     let Some(code) = code else {
         let message = "the install code is not known: make one with `sickbay install-code create`";
         return Err(refused(refusal::BAD_INSTALL_CODE, message));
@@ -152,15 +177,21 @@ async fn enrol(app: &App, hello: &Hello) -> Result<Guest, Denied> {
         let message = "the install code has expired: make one with `sickbay install-code create`";
         return Err(refused(refusal::EXPIRED_INSTALL_CODE, message));
     }
-    let facts: protocol::facts::HostFacts = serde_json::from_str(&hello.facts)
-        .map_err(|_| refused(refusal::BAD_FRAME, "the host's facts cannot be read"))?;
+    let unreadable = || refused(refusal::BAD_FRAME, "the host's facts cannot be read");
+    let facts = intake::facts(&hello.facts).ok_or_else(unreadable)?;
+    let facts_json = serde_json::to_string(&facts).map_err(|_| unreadable())?;
+    enrolments.take_code(&code_id, now).map_err(too_fast)?;
+    if !app.store.install_code_use(&code_id).await? {
+        let message = "the install code is used up: make one with `sickbay install-code create`";
+        return Err(refused(refusal::EXPIRED_INSTALL_CODE, message));
+    }
     let random = crate::random::bytes().map_err(|_| Denied::Gone("no random bytes".to_owned()))?;
     let new = NewHost {
         uuid: HostUuid::from_random(random),
         public_key: hello.public_key.clone(),
         name: facts.hostname,
         group: code.group,
-        facts: hello.facts.clone(),
+        facts: facts_json,
         agent_version: version_of(hello),
         created_at: now,
     };
@@ -168,11 +199,8 @@ async fn enrol(app: &App, hello: &Hello) -> Result<Guest, Denied> {
     app.store.host_add(new).await?;
     let host = app.store.host_get(&uuid).await?;
     let host = host.ok_or_else(|| Denied::Gone("the new host is not stored".to_owned()))?;
-    tracing::info!(host.id = %uuid, host.name = %host.name, "a host has enrolled");
-    Ok(Guest::Host {
-        host,
-        held: Vec::new(),
-    })
+    tracing::info!(host.id = %uuid, host.name = ?host.name, "a host has enrolled");
+    Ok(Guest::Newcomer { host })
 }
 
 async fn checker(app: &App, hello: &Hello) -> Result<Guest, Denied> {
@@ -193,17 +221,12 @@ async fn checker(app: &App, hello: &Hello) -> Result<Guest, Denied> {
         return Err(wrong());
     }
     let host = app.store.host_get(&uuid).await?.ok_or_else(wrong)?;
-    if host.number != stored.host {
+    if host.number != stored.host || host.removed_at.is_some() {
         return Err(wrong());
     }
     Ok(Guest::Checker { leaf, host })
 }
 
 fn version_of(hello: &Hello) -> String {
-    hello
-        .agent_version
-        .chars()
-        .filter(|it| !it.is_control())
-        .take(64)
-        .collect()
+    one_line(&hello.agent_version, VERSION_BYTES_MAX)
 }

@@ -29,13 +29,24 @@ pub(crate) enum Error {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    pub(crate) async fn new(stream: S, role: Role) -> Self {
+    /// A socket for a greeting: it takes small frames only.
+    pub(crate) async fn new(stream: S) -> Self {
+        Self::with(stream, limits::GREETING_BYTES_MAX).await
+    }
+
+    /// The same socket for what comes after the greeting. Whatever the other end said between the
+    /// two, when it was not its turn, is lost.
+    pub(crate) async fn greeted(self) -> Self {
+        Self::with(self.stream.into_inner(), limits::FRAME_BYTES_MAX).await
+    }
+
+    async fn with(stream: S, frame_bytes_max: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
             .write_buffer_size(0)
-            .max_message_size(Some(limits::FRAME_BYTES_MAX))
-            .max_frame_size(Some(limits::FRAME_BYTES_MAX));
-        let stream = WebSocketStream::from_raw_socket(stream, role, Some(config)).await;
+            .max_message_size(Some(frame_bytes_max))
+            .max_frame_size(Some(frame_bytes_max));
+        let stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         Self { stream }
     }
 
@@ -68,5 +79,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         tokio::time::timeout(limit, self.stream.close(None))
             .await
             .ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::frame::{LeafResult, Up};
+
+    use super::*;
+
+    async fn received(answer_bytes: usize, is_greeted: bool) -> bool {
+        let (near, far) = tokio::io::duplex(limits::FRAME_BYTES_MAX * 2);
+        let mut socket = Socket::new(near).await;
+        if is_greeted {
+            socket = socket.greeted().await;
+        }
+        let mut agent = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        let result = LeafResult {
+            answer: vec![b'x'; answer_bytes],
+            ..LeafResult::default()
+        };
+        let bytes = Up::from(UpFrame::Result(result)).encode_to_vec();
+        agent.send(Message::Binary(bytes.into())).await.unwrap();
+        socket.receive().await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn frames_are_small_until_the_greeting_is_done() {
+        let room = 16;
+        assert!(received(limits::GREETING_BYTES_MAX - room, false).await);
+        assert!(!received(limits::GREETING_BYTES_MAX, false).await);
+        assert!(received(limits::FRAME_BYTES_MAX - room, true).await);
+        assert!(!received(limits::FRAME_BYTES_MAX, true).await);
     }
 }

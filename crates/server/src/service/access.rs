@@ -151,6 +151,7 @@ impl Access {
             sealed_secret,
             token_hash: digest(&SHA256, token.as_bytes()).as_ref().to_vec(),
             policy: policy.to_owned(),
+            issuer: caller.key_id.clone(),
             expires_at,
         };
         self.store.token_add(row, now).await?;

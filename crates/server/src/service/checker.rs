@@ -46,14 +46,16 @@ impl Checker {
             .await
     }
 
-    /// The line of sh that a person pastes on the host: fetches the checker with curl or wget,
-    /// compares its SHA-256, runs it, leaves nothing behind.
+    /// The line for a POSIX shell that a person pastes on the host: fetches the checker with curl or
+    /// wget, compares its SHA-256, runs it, leaves nothing behind. The token goes through a pipe from
+    /// a builtin, so that no process has it among its arguments.
     pub(crate) async fn command(
         &self,
         base: &str,
         leaf: LeafId,
         host: &HostUuid,
         ticket: String,
+        key: String,
         work: &Work,
     ) -> Option<String> {
         let program = self.program().await;
@@ -69,6 +71,7 @@ impl Checker {
             server: base.to_owned(),
             token: ticket,
             pin: self.pin.clone().unwrap_or_default(),
+            key,
             ..of_work(work)
         };
         let (curl, wget) = match self.pin {
@@ -79,11 +82,11 @@ impl Checker {
         let sha256 = &program.sha256;
         let argument = argument.encode();
         Some(format!(
-            "sh -c 'd=$(mktemp -d) && cd \"$d\" && \
+            "( d=$(mktemp -d) && cd \"$d\" && \
              {{ {curl} -o sickbay-agent {url} || {wget} -O sickbay-agent {url}; }} && \
              echo \"{sha256}  sickbay-agent\" | sha256sum -c - >/dev/null && \
-             chmod 700 sickbay-agent && ./sickbay-agent check -b {argument}; \
-             r=$?; cd /; rm -rf \"$d\"; exit $r'"
+             chmod 700 sickbay-agent && printf %s {argument} | ./sickbay-agent check -b -; \
+             r=$?; cd /; rm -rf \"$d\"; exit $r )"
         ))
     }
 }

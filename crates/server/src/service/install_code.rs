@@ -4,22 +4,34 @@ use std::sync::Arc;
 
 use model::limits;
 use protocol::error::{Code, Fault};
+use ring::digest::{SHA256, digest};
 use store::{InstallCode, Store};
 
 use super::Error;
-use crate::auth::Caller;
+use crate::auth::{Caller, Sealer};
 use crate::clock::Clock;
 
 /// The service of install codes.
 pub(crate) struct InstallCodes {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sealer: Arc<Sealer>,
 }
 
+/// A code with what is stored of it.
+pub(crate) struct KnownCode {
+    pub(crate) code: String,
+    pub(crate) stored: InstallCode,
+}
+
+/// Under what context codes are sealed.
+const CONTEXT: &str = "install-code";
+
 /// What is asked of a new code.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NewCode<'a> {
     pub(crate) expires_ms: Option<i64>,
+    pub(crate) uses_max: u32,
     pub(crate) group_id: i64,
     pub(crate) only_image: bool,
     pub(crate) os: &'a str,
@@ -29,11 +41,7 @@ pub(crate) struct NewCode<'a> {
 
 impl InstallCodes {
     /// Makes a code.
-    pub(crate) async fn add(
-        &self,
-        caller: &Caller,
-        new: NewCode<'_>,
-    ) -> Result<InstallCode, Error> {
+    pub(crate) async fn add(&self, caller: &Caller, new: NewCode<'_>) -> Result<String, Error> {
         let now = self.clock.now();
         let expires_at = match new.expires_ms {
             None => now.plus(limits::INSTALL_CODE_MS_DEFAULT),
@@ -50,9 +58,13 @@ impl InstallCodes {
             );
             return Err(Fault::new(Code::IllegalParam, text).into());
         }
-        let code = InstallCode {
-            code: crate::random::code(20)?,
+        let code = crate::random::code(20)?;
+        let stored = InstallCode {
+            id: id_of(&code),
+            sealed_code: self.sealer.seal(CONTEXT, code.as_bytes())?,
             expires_at,
+            uses_max: new.uses_max,
+            uses: 0,
             group_id: new.group_id,
             group: group_name(new.group_id),
             os: new.os.to_owned(),
@@ -61,24 +73,35 @@ impl InstallCodes {
             proxy_cluster: new.proxy_cluster.to_owned(),
             created_at: now,
         };
-        self.store.install_code_add(code.clone()).await?;
+        self.store.install_code_add(stored).await?;
         tracing::info!(operator = %caller.name, "an install code was made");
         Ok(code)
     }
 
     /// All codes, newest first.
-    pub(crate) async fn list(&self) -> Result<Vec<InstallCode>, Error> {
-        Ok(self.store.install_code_list().await?)
+    pub(crate) async fn list(&self) -> Result<Vec<KnownCode>, Error> {
+        let known = |stored: InstallCode| {
+            let code = self.sealer.open_sealed(CONTEXT, &stored.sealed_code)?;
+            let code = String::from_utf8(code).map_err(Error::internal)?;
+            Ok(KnownCode { code, stored })
+        };
+        let codes = self.store.install_code_list().await?;
+        codes.into_iter().map(known).collect()
     }
 
     /// Deletes a code.
     pub(crate) async fn delete(&self, caller: &Caller, code: &str) -> Result<(), Error> {
-        if self.store.install_code_delete(code).await? {
+        if self.store.install_code_delete(&id_of(code)).await? {
             tracing::info!(operator = %caller.name, "an install code was deleted");
             return Ok(());
         }
         Err(Fault::not_exist("install code", code).into())
     }
+}
+
+/// Under what id a code is stored.
+pub(crate) fn id_of(code: &str) -> String {
+    data_encoding::HEXLOWER.encode(digest(&SHA256, code.as_bytes()).as_ref())
 }
 
 fn group_name(group_id: i64) -> String {

@@ -8,6 +8,7 @@ use protocol::answer::Answer;
 use protocol::api::param::{Targets, TaskParam};
 use protocol::error::{Code, Fault};
 use protocol::work::Work;
+use ring::digest::{Context, SHA256};
 use store::{Host, HostNo, Leaf, LeafQuery, NewRoot, Page, PageRequest, Root, RootQuery, Store};
 
 use super::{Bundles, Checker, Error};
@@ -34,8 +35,60 @@ pub(crate) struct NewTask<'a> {
     pub(crate) name: &'a str,
     pub(crate) source: &'a str,
     pub(crate) param: TaskParam,
+    /// `Param` as it was sent.
+    pub(crate) param_text: &'a str,
     /// The request's nonce: the same request never creates twice.
     pub(crate) nonce: &'a str,
+}
+
+impl NewTask<'_> {
+    /// What is asked, in short: the same request key with another digest is a mistake.
+    fn digest(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        for part in [
+            self.task_type.wire(),
+            self.name,
+            self.source,
+            self.param_text,
+        ] {
+            context.update(part.as_bytes());
+            context.update(&[0]);
+        }
+        let mut digest = [0; 32];
+        for (to, from) in digest.iter_mut().zip(context.finish().as_ref()) {
+            *to = *from;
+        }
+        digest
+    }
+}
+
+fn mismatch(error: store::Error) -> Error {
+    match error {
+        store::Error::Conflict => Code::IdempotentParameterMismatch.into(),
+        other => other.into(),
+    }
+}
+
+/// Who looks, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Viewer {
+    /// The address under which the viewer sees this control plane.
+    pub(crate) base: Option<String>,
+    /// The address under which hosts see it.
+    pub(crate) base_for_hosts: Option<String>,
+    /// Whether they may create such tasks: a manual command can end a leaf.
+    pub(crate) may_create: bool,
+}
+
+/// What is known of a leaf's manual command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Manual {
+    /// There is none: the host is connected, or the leaf has ended.
+    None,
+    /// The command to paste.
+    Command(String),
+    /// There is one, but not for this viewer, or not under this address.
+    Withheld(&'static str),
 }
 
 /// A leaf with all that its row shows.
@@ -46,7 +99,7 @@ pub(crate) struct LeafView {
     pub(crate) online: bool,
     pub(crate) answer: Option<Answer>,
     /// The command to paste, while it can complete this leaf.
-    pub(crate) manual_command: Option<String>,
+    pub(crate) manual: Manual,
     /// Where the log bundle can be downloaded.
     pub(crate) bundle_url: Option<String>,
 }
@@ -61,12 +114,17 @@ pub(crate) struct RootView {
 impl Tasks {
     /// Creates a root task. The work goes on by itself.
     pub(crate) async fn create(&self, caller: &Caller, new: NewTask<'_>) -> Result<Root, Error> {
-        let hosts = self.targets(&new.param.hosts).await?;
-        let now = self.clock.now();
         let request_key = match &new.param.client_token {
             Some(token) => format!("token:{}:{token}", caller.name),
             None => format!("nonce:{}:{}", caller.key_id, new.nonce),
         };
+        let request_digest = new.digest();
+        let known = self.store.root_of_request(&request_key, &request_digest);
+        if let Some(id) = known.await.map_err(mismatch)? {
+            return self.root(id).await;
+        }
+        let hosts = self.targets(&new.param.hosts).await?;
+        let now = self.clock.now();
         let root = NewRoot {
             id: RootId::new(now, crate::random::bytes()?),
             task_type: new.task_type,
@@ -77,13 +135,18 @@ impl Tasks {
             created_at: now,
             deadline: now.plus(new.param.timeout_ms),
             request_key,
+            request_digest,
         };
         let count = hosts.len();
         let one_at_a_time = self.creating.lock().await;
         if self.store.root_active().await?.len() >= self.running_max {
             return Err(Code::TaskLimitExceeded.into());
         }
-        let created = self.store.root_create(root, hosts).await?;
+        let created = self
+            .store
+            .root_create(root, hosts)
+            .await
+            .map_err(mismatch)?;
         drop(one_at_a_time);
         if !created.existed {
             tracing::info!(
@@ -165,14 +228,13 @@ impl Tasks {
         Ok(self.store.root_page(query, page).await?)
     }
 
-    /// A page of leaves.
+    /// A page of leaves without their answers.
     pub(crate) async fn leaves(
         &self,
         query: &LeafQuery,
         page: PageRequest,
-        with_answers: bool,
     ) -> Result<Page<Leaf>, Error> {
-        Ok(self.store.leaf_page(query, page, with_answers).await?)
+        Ok(self.store.leaf_page(query, page, 0).await?)
     }
 
     /// One leaf with its answer, if there is one.
@@ -180,30 +242,34 @@ impl Tasks {
         Ok(self.store.leaf_get(id).await?)
     }
 
-    /// What a root's row shows of its hosts: up to [`limits::ROOT_DETAIL_HOSTS_MAX`], problems first.
-    pub(crate) async fn root_view(&self, root: Root, base: &str) -> Result<RootView, Error> {
-        let most = u64::try_from(limits::ROOT_DETAIL_HOSTS_MAX).unwrap_or(u64::MAX);
-        let groups = [
-            vec![Status::Fail, Status::Timeout],
-            vec![Status::Init, Status::Start, Status::Dispatch],
-            vec![Status::Success],
-        ];
-        let mut leaves = Vec::new();
-        for statuses in groups {
-            let room = most.saturating_sub(u64::try_from(leaves.len()).unwrap_or(most));
-            let size = u32::try_from(room).unwrap_or(u32::MAX);
-            if size > 0 {
-                let query = LeafQuery::Root {
-                    root: root.id,
-                    statuses,
-                };
-                let page = PageRequest { number: 1, size };
-                leaves.extend(self.store.leaf_page(&query, page, true).await?.rows);
-            }
-        }
-        let mut leaves = self.leaf_views(&root, leaves, base).await?;
-        leaves.sort_by_key(|it| !it.has_problem());
+    /// What a root's row shows of its hosts: up to [`limits::ROOT_DETAIL_HOSTS_MAX`], problems first,
+    /// with up to `room` bytes of answers, which are taken from `room`.
+    pub(crate) async fn root_view(
+        &self,
+        root: Root,
+        viewer: &Viewer,
+        room: &mut usize,
+    ) -> Result<RootView, Error> {
+        let most = u32::try_from(limits::ROOT_DETAIL_HOSTS_MAX).unwrap_or(u32::MAX);
+        let bytes_max = list_bytes(&root, *room);
+        let found = self.store.leaf_problems_first(root.id, most, bytes_max);
+        let leaves = spend(found.await?, room).rows;
+        let mut leaves = self.leaf_views(&root, leaves, viewer).await?;
+        leaves.sort_by_key(LeafView::place);
         Ok(RootView { root, leaves })
+    }
+
+    /// A page of leaves of one root with up to `room` bytes of answers, which are taken from `room`.
+    pub(crate) async fn leaves_of(
+        &self,
+        root: &Root,
+        query: &LeafQuery,
+        page: PageRequest,
+        room: &mut usize,
+    ) -> Result<Page<Leaf>, Error> {
+        let bytes_max = list_bytes(root, *room);
+        let found = self.store.leaf_page(query, page, bytes_max).await?;
+        Ok(spend(found, room))
     }
 
     /// Leaves of one root with all that their rows show.
@@ -211,7 +277,7 @@ impl Tasks {
         &self,
         root: &Root,
         leaves: Vec<Leaf>,
-        base: &str,
+        viewer: &Viewer,
     ) -> Result<Vec<LeafView>, Error> {
         let work: Work = serde_json::from_str(&root.work).map_err(Error::internal)?;
         let numbers: Vec<HostNo> = leaves.iter().map(|it| it.host).collect();
@@ -223,32 +289,51 @@ impl Tasks {
             let host = hosts.get(&leaf.host).cloned();
             let host =
                 host.ok_or_else(|| Error::internal("a leaf names a host that is not stored"))?;
-            let answer = leaf
-                .answer
-                .as_deref()
-                .map(serde_json::from_slice)
-                .transpose();
+            let bundle_url = match (&work, &viewer.base) {
+                (Work::Check(_), Some(base)) => self.bundles.url(base, leaf.id, now).await,
+                _ => None,
+            };
+            let answer = leaf.answer.as_deref();
+            let answer = answer.map(serde_json::from_slice).transpose();
             let online = self.engine.sessions.is_online(leaf.host);
-            let waits = !leaf.state.status.is_final() && !online;
-            let manual_command =
-                if waits && root.task_type.only_reads() && root.cancelled_at.is_none() {
-                    let ticket = self.signer.ticket(leaf.id, &host.uuid);
-                    self.checker
-                        .command(base, leaf.id, &host.uuid, ticket, &work)
-                        .await
-                } else {
-                    None
-                };
+            let waits = !leaf.state.status.is_final() && !online && root.cancelled_at.is_none();
+            let manual = if waits && root.task_type.only_reads() {
+                self.manual(&leaf, &host, &work, viewer).await
+            } else {
+                Manual::None
+            };
             views.push(LeafView {
-                bundle_url: self.bundles.url(base, leaf.id, now).await,
+                bundle_url,
                 answer: answer.map_err(Error::internal)?,
                 leaf,
                 host,
                 online,
-                manual_command,
+                manual,
             });
         }
         Ok(views)
+    }
+
+    async fn manual(&self, leaf: &Leaf, host: &Host, work: &Work, viewer: &Viewer) -> Manual {
+        if !viewer.may_create {
+            return Manual::Withheld(
+                "who may create such tasks can get the command to run by hand",
+            );
+        }
+        let Some(base) = &viewer.base_for_hosts else {
+            return Manual::Withheld(
+                "start the server with --public-url to get a command to run by hand",
+            );
+        };
+        let ticket = self.signer.ticket(leaf.id, &host.uuid);
+        let key = self.signer.order_key_digest();
+        let command = self
+            .checker
+            .command(base, leaf.id, &host.uuid, ticket, key, work);
+        command.await.map_or(
+            Manual::Withheld("this node has no checker to hand out"),
+            Manual::Command,
+        )
     }
 
     /// The uuids of the hosts of some leaves, in their order.
@@ -294,11 +379,31 @@ impl Tasks {
     }
 }
 
+/// Bytes of answers that a list of these leaves may show. Asset information is not for lists: it is
+/// shown leaf by leaf.
+const fn list_bytes(root: &Root, room: usize) -> usize {
+    match root.task_type {
+        TaskType::ClientProblemCheck | TaskType::ClientDevOps => room,
+        TaskType::AssetSecurityCheck | TaskType::AssetsCollection => 0,
+    }
+}
+
+fn spend(found: Page<Leaf>, room: &mut usize) -> Page<Leaf> {
+    let answers = found.rows.iter().filter_map(|it| it.answer.as_ref());
+    *room = room.saturating_sub(answers.map(Vec::len).sum());
+    found
+}
+
 impl LeafView {
-    /// Whether a person should look at it first: it ended badly, or its check found something.
-    fn has_problem(&self) -> bool {
-        let found = self.answer.as_ref().and_then(|it| it.check.as_ref());
-        matches!(self.leaf.state.status, Status::Fail | Status::Timeout)
-            || found.is_some_and(|it| !it.findings.is_empty())
+    /// What a person should look at first: what ended badly or found something, then what waits.
+    fn place(&self) -> u8 {
+        let check = self.answer.as_ref().and_then(|it| it.check.as_ref());
+        let found = check.is_some_and(|it| !it.findings.is_empty());
+        match self.leaf.state.status {
+            Status::Fail | Status::Timeout => 0,
+            Status::Success if found => 0,
+            Status::Init | Status::Start | Status::Dispatch => 1,
+            Status::Success => 2,
+        }
     }
 }

@@ -5,12 +5,15 @@ use protocol::api::install_code::InstallCode;
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::ui::{Column, Ui, cell, time};
+use crate::ui::{Column, Ui, cell, clean_line, time};
 
 /// Commands of `sickbay install-code`.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Create a code and print the command to run on each host
+    ///
+    /// The command hands the code over in the environment: unlike an argument, other users of the host cannot see it there. A shell
+    /// may keep what is typed in its history; bash does not if a blank is before it and HISTCONTROL has ignorespace.
     Create {
         /// Hours until it expires; without it, the server's default
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=8_760))]
@@ -97,19 +100,21 @@ async fn create(
     }
     ui.object(&value, "CaptchaCode", || {
         format!(
-            "install code {code}, expires {}\nRun on each host, as root:\n\n  {command}\n",
-            time(&value, "ExpiredDate")
+            "install code {}, expires {}\nRun on each host, as root:\n\n  {}\n",
+            clean_line(&code),
+            time(&value, "ExpiredDate"),
+            clean_line(&command)
         )
     })?;
     Ok(())
 }
 
-/// What to run on a host. All parts are of a harmless alphabet, or quoted.
+/// What to run on a host. The code is no argument: any user of the host can read those of other processes. All parts are of a harmless alphabet, or quoted.
 fn enrol_command(url: &str, code: &str, pin: Option<&str>) -> String {
     let mut command = format!(
-        "sickbay-agent enrol --server {} --install-code {}",
-        quoted(url),
-        quoted(code)
+        "SICKBAY_INSTALL_CODE={} sickbay-agent enrol --server {}",
+        quoted(code),
+        quoted(url)
     );
     if let Some(pin) = pin {
         command.push_str(" --pin ");
@@ -119,7 +124,7 @@ fn enrol_command(url: &str, code: &str, pin: Option<&str>) -> String {
 }
 
 /// One word for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let harmless = |it: char| it.is_ascii_alphanumeric() || "-_.:/".contains(it);
     if text.chars().all(harmless) {
         text.to_owned()
@@ -136,11 +141,11 @@ mod tests {
     fn the_enrol_command_can_be_pasted() {
         assert_eq!(
             enrol_command("https://s.example:8443", "a1b2", Some("ab12")),
-            "sickbay-agent enrol --server https://s.example:8443 --install-code a1b2 --pin ab12"
+            "SICKBAY_INSTALL_CODE=a1b2 sickbay-agent enrol --server https://s.example:8443 --pin ab12"
         );
         assert_eq!(
             enrol_command("https://s", "a'b;c", None),
-            r"sickbay-agent enrol --server https://s --install-code 'a'\''b;c'"
+            r"SICKBAY_INSTALL_CODE='a'\''b;c' sickbay-agent enrol --server https://s"
         );
     }
 }

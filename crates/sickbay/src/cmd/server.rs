@@ -1,6 +1,7 @@
 //! `sickbay server`: a node of the control plane.
 
 use std::env;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,16 +58,22 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
     start_log();
     let node = Node::open(options(args)?).await?;
-    let scheme = if node.is_tls() { "https" } else { "http" };
-    ui.line(&format!("listening on {scheme}://{}", node.address()))?;
-    if let Some(fingerprint) = node.fingerprint() {
-        ui.line(&format!("certificate fingerprint {fingerprint}"))?;
-    }
-    ui.line(&format!("root access key {}", node.root_key().id))?;
+    announce(&node, ui);
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
     node.run(shutdown).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where it listens and what to pin. Nobody reading is no reason not to serve.
+fn announce(node: &Node, ui: &Ui) {
+    let scheme = if node.is_tls() { "https" } else { "http" };
+    let mut text = format!("listening on {scheme}://{}", node.address());
+    if let Some(fingerprint) = node.fingerprint() {
+        text.push_str(&format!("\ncertificate fingerprint {fingerprint}"));
+    }
+    text.push_str(&format!("\nroot access key {}", node.root_key().id));
+    ui.line(&text).ok();
 }
 
 fn options(args: Args) -> anyhow::Result<Options> {
@@ -135,6 +142,7 @@ pub(crate) fn start_log_at(usual: tracing::Level) {
     tracing_subscriber::fmt()
         .with_max_level(level.unwrap_or(usual))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
 }

@@ -14,9 +14,10 @@ use server::{Node, Options};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::install_code::quoted;
 use super::server::{checker_program, start_log_at, stop_on_signal};
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{Ui, clean_line};
 
 /// How long this machine may take to enrol, connect and answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,8 +49,9 @@ pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
         return Err(crate::exit::Usage(text.to_owned()).into());
     }
     let folder = Folder::open(args.data)?;
+    let data = folder.path.join("server");
     let node = Node::open(Options {
-        data: folder.path.join("server"),
+        data: data.clone(),
         listen: args.listen,
         certificate: None,
         root_key: None,
@@ -80,7 +82,7 @@ pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
         Ok(Some((mut agent, report))) => {
             show(&report, ui)?;
             if !args.once && !shutdown.is_cancelled() {
-                explain(&endpoint, &key, ui);
+                explain(&endpoint, &data.join("root-key.json"), ui);
                 shutdown.cancelled().await;
             }
             stop(&mut agent).await;
@@ -98,17 +100,17 @@ pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
 fn show(report: &CheckReport, ui: &Ui) -> anyhow::Result<()> {
     use std::io::IsTerminal as _;
     let colour = std::io::stdout().is_terminal();
-    Ok(ui.line(agent::check::render::render(report, colour).trim_end())?)
+    Ok(ui.painted(agent::check::render::render(report, colour).trim_end())?)
 }
 
-fn explain(endpoint: &str, key: &server::RootKey, ui: &Ui) {
-    ui.say("\nRunning until ctrl-C. To use it from another terminal:");
+fn explain(endpoint: &str, root_key: &Path, ui: &Ui) {
+    // The other terminal may be in another directory.
+    let root_key = std::path::absolute(root_key).unwrap_or_else(|_| root_key.to_owned());
+    let root_key = quoted(&root_key.to_string_lossy());
+    ui.say("");
+    ui.say("Running until ctrl-C. To use it from another terminal:");
     ui.say(&format!("  export SICKBAY_ENDPOINT={endpoint}"));
-    ui.say(&format!("  export SICKBAY_ACCESS_KEY_ID={}", key.id));
-    ui.say(&format!(
-        "  export SICKBAY_ACCESS_KEY_SECRET={}",
-        key.secret
-    ));
+    ui.say(&format!("  export SICKBAY_CREDENTIALS_FILE={root_key}"));
     ui.say("  sickbay host list");
     ui.say("  sickbay task create CLIENT_DEV_OPS --all -p command=uptime --watch");
 }
@@ -121,28 +123,7 @@ async fn check(
     ui: &Ui,
 ) -> anyhow::Result<(Child, CheckReport)> {
     if !data.join("identity.json").exists() {
-        let code = client
-            .create_install_code(&NewInstallCode::default())
-            .await?;
-        let enrolled = agent(data)?
-            .args([
-                "enrol",
-                "--server",
-                endpoint,
-                "--install-code",
-                &code.captcha_code,
-            ])
-            .arg("--data")
-            .arg(data)
-            .output()
-            .await
-            .context("starting the agent")?;
-        if !enrolled.status.success() {
-            bail!(
-                "this machine was not enrolled: {}",
-                String::from_utf8_lossy(&enrolled.stderr).trim()
-            );
-        }
+        enrol(client, endpoint, data).await?;
     }
     let agent = agent(data)?
         .arg("run")
@@ -189,6 +170,28 @@ async fn check(
     Ok((agent, report(&ended)?))
 }
 
+/// Enrols with a code that is good for this once, and that no other user of this machine can see.
+async fn enrol(client: &Client, endpoint: &str, data: &Path) -> anyhow::Result<()> {
+    let new = NewInstallCode::default();
+    let code = client.create_install_code(&new).await?.captcha_code;
+    let enrolled = agent(data)?
+        .args(["enrol", "--server", endpoint, "--data"])
+        .arg(data)
+        .env("SICKBAY_INSTALL_CODE", &code)
+        .output()
+        .await;
+    client.delete_install_code(&code).await?;
+    let enrolled = enrolled.context("starting the agent")?;
+    if !enrolled.status.success() {
+        bail!(
+            "this machine was not enrolled: {}",
+            String::from_utf8_lossy(&enrolled.stderr).trim()
+        );
+    }
+    Ok(())
+}
+
+/// What the check found. Logs of this machine may hold what others wrote: the texts are cleaned.
 fn report(task: &Task) -> anyhow::Result<CheckReport> {
     let details = read_details(&task.detail_data).context("reading the answer")?;
     let detail: HostDetail = details.into_iter().next().context("the answer is empty")?;
@@ -199,18 +202,27 @@ fn report(task: &Task) -> anyhow::Result<CheckReport> {
             detail.message
         );
     }
+    let mut findings = detail.findings;
+    for it in &mut findings {
+        let texts = std::iter::once(&mut it.summary).chain(&mut it.evidence);
+        texts.for_each(|it| *it = clean_line(it));
+    }
+    let mut probes = detail.probes;
+    for it in &mut probes {
+        it.name = clean_line(&it.name);
+        it.note = clean_line(&it.note);
+    }
     Ok(CheckReport {
         subject: "sickbay".to_owned(),
         problem_type: detail.problem_type,
         mode: 1,
-        duration_ms: detail
-            .probes
+        duration_ms: probes
             .iter()
             .map(|it| it.duration_ms)
             .max()
             .unwrap_or_default(),
-        findings: detail.findings,
-        probes: detail.probes,
+        findings,
+        probes,
         bundle: None,
     })
 }

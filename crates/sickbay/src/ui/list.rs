@@ -5,7 +5,7 @@ use std::io;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use super::text::{cell, clean, csv, yaml};
+use super::clean::clean_line;
 use super::{Format, Ui};
 
 /// A column of a table.
@@ -42,11 +42,11 @@ impl<'a> List<'a> {
     /// See [`Ui::line`].
     pub(crate) fn push(&mut self, row: Value) -> io::Result<()> {
         match self.ui.format() {
-            Format::Jsonl => self.ui.line(&row.to_string()),
-            Format::Name => self.ui.line(&cell(&row, self.name)),
+            Format::Jsonl => self.ui.value(&row),
+            Format::Name => self.ui.name(&row, self.name),
             Format::Csv => {
                 self.csv_header()?;
-                self.ui.line(&csv(&cells(self.columns, &row)))
+                self.ui.record(cells(self.columns, &row))
             }
             Format::Table | Format::Json | Format::Yaml => {
                 self.kept.push(row);
@@ -59,8 +59,8 @@ impl<'a> List<'a> {
         if std::mem::replace(&mut self.has_header, true) {
             return Ok(());
         }
-        let titles: Vec<String> = self.columns.iter().map(|it| it.title.to_owned()).collect();
-        self.ui.line(&csv(&titles))
+        let titles = self.columns.iter().map(|it| it.title.to_owned());
+        self.ui.record(titles.collect())
     }
 
     /// Writes what has not been written yet.
@@ -71,8 +71,7 @@ impl<'a> List<'a> {
         match self.ui.format() {
             Format::Jsonl | Format::Name => Ok(()),
             Format::Csv => self.csv_header(),
-            Format::Json => self.ui.line(&format!("{:#}", Value::from(self.kept))),
-            Format::Yaml => self.ui.line(yaml(&Value::from(self.kept)).trim_end()),
+            Format::Json | Format::Yaml => self.ui.value(&Value::from(self.kept)),
             Format::Table => self.ui.line(&table(self.columns, &self.kept)),
         }
     }
@@ -82,12 +81,17 @@ fn cells(columns: &[Column], row: &Value) -> Vec<String> {
     columns.iter().map(|it| (it.cell)(row)).collect()
 }
 
+/// Cells in a row of the terminal that stdout is; `None` if it is none.
+pub(super) fn terminal_width() -> Option<usize> {
+    Table::new().width().map(usize::from)
+}
+
 fn table(columns: &[Column], rows: &[Value]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|it| it.title));
     for row in rows {
-        table.add_row(cells(columns, row).iter().map(|it| clean(it)));
+        table.add_row(cells(columns, row).iter().map(|it| clean_line(it)));
     }
     table.trim_fmt()
 }
@@ -96,20 +100,30 @@ fn table(columns: &[Column], rows: &[Value]) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::cell;
     use super::*;
+
+    const COLUMNS: &[Column] = &[
+        Column {
+            title: "ID",
+            cell: |row| cell(row, "Id"),
+        },
+        Column {
+            title: "STATE",
+            cell: |row| cell(row, "State"),
+        },
+    ];
+
+    #[test]
+    fn a_name_cannot_add_a_row() {
+        let rows = [json!({"Id": "a\nb  online\u{1b}[A\u{202e}", "State": "ok"})];
+        let text = table(COLUMNS, &rows);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
 
     #[test]
     fn a_table_has_headings_and_aligned_columns() {
-        const COLUMNS: &[Column] = &[
-            Column {
-                title: "ID",
-                cell: |row| cell(row, "Id"),
-            },
-            Column {
-                title: "STATE",
-                cell: |row| cell(row, "State"),
-            },
-        ];
         let rows = [json!({"Id": "longer", "State": "ok"}), json!({"Id": "b"})];
         let text = table(COLUMNS, &rows);
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();

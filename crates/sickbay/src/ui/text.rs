@@ -1,7 +1,9 @@
-//! Text of values: cells, CSV, YAML, and the cleaning of what hosts say. Pure functions.
+//! Text of values: cells, CSV, YAML. Pure functions.
 
 use protocol::stamp;
 use serde_json::Value;
+
+use super::clean::escape;
 
 /// A member as one cell: empty if it is absent; lists of scalars with commas; objects not at all.
 pub(crate) fn cell(row: &Value, name: &str) -> String {
@@ -34,26 +36,20 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// Text that a terminal may see: control characters could move its cursor or change its title.
-pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|it| match it {
-            '\n' | '\t' => it,
-            it if it.is_control() => '\u{fffd}',
-            it => it,
-        })
-        .collect()
-}
-
-/// One CSV record (RFC 4180), without its line end.
+/// One CSV record (RFC 4180), without its line end. A cell that a spreadsheet would take for a formula has a `'` before it.
 pub(super) fn csv(cells: &[String]) -> String {
     let quoted: Vec<String> = cells
         .iter()
         .map(|cell| {
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
+            let mark = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+                "'"
             } else {
-                cell.clone()
+                ""
+            };
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{mark}{}\"", cell.replace('"', "\"\""))
+            } else {
+                format!("{mark}{cell}")
             }
         })
         .collect();
@@ -125,7 +121,7 @@ fn yaml_text(text: &str) -> String {
     if starts_well && !is_word && text.chars().all(plain) {
         text.to_owned()
     } else {
-        Value::from(text).to_string()
+        escape(&Value::from(text).to_string()).into_owned()
     }
 }
 
@@ -148,6 +144,15 @@ mod tests {
     fn csv_quotes_what_would_break_it() {
         let cells = ["a", "b,c", "say \"hi\"", "two\nlines", ""].map(str::to_owned);
         assert_eq!(csv(&cells), "a,\"b,c\",\"say \"\"hi\"\"\",\"two\nlines\",");
+    }
+
+    #[test]
+    fn csv_is_no_formula_for_a_spreadsheet() {
+        let cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=a,\"b\"", "1-1"].map(str::to_owned);
+        assert_eq!(
+            csv(&cells),
+            "'=1+1,'+1,'-1,'@SUM(A1),'\t=1,\"'=a,\"\"b\"\"\",1-1"
+        );
     }
 
     #[test]
@@ -179,7 +184,8 @@ Word: "no"
     }
 
     #[test]
-    fn a_host_cannot_steer_the_terminal() {
-        assert_eq!(clean("a\u{1b}[2Jb\tc\r\n"), "a\u{fffd}[2Jb\tc\u{fffd}\n");
+    fn yaml_escapes_what_could_steer_a_terminal() {
+        let value = json!({"\u{9b}": "a\u{202e}b\u{85}"});
+        assert_eq!(yaml(&value), "\"\\u009b\": \"a\\u202eb\\u0085\"\n");
     }
 }

@@ -84,6 +84,7 @@ pub async fn tokens_expire_and_go_with_their_user<S: Store>(open: impl Fn() -> S
         sealed_secret: vec![1],
         token_hash: vec![2; 32],
         policy: String::new(),
+        issuer: "key".into(),
         expires_at: START.plus(life),
     };
     store.user_add("zoe", START).await.unwrap();
@@ -112,6 +113,19 @@ pub async fn a_setting_is_stored_only_once<S: Store>(open: impl Fn() -> S) {
     drop(store);
     let store = open();
     assert_eq!(store.setting_get("seal").await.unwrap(), Some(vec![1, 2]));
+}
+
+pub async fn a_nonce_is_used_once_even_across_a_restart<S: Store>(open: impl Fn() -> S) {
+    let expires = START.plus(100);
+    let store = open();
+    let hash = || vec![7; 32];
+    assert!(store.nonce_burn(hash(), expires, START).await.unwrap());
+    assert!(!store.nonce_burn(hash(), expires, START).await.unwrap());
+    drop(store);
+    let store = open();
+    assert!(!store.nonce_burn(hash(), expires, expires).await.unwrap());
+    let later = expires.plus(1);
+    assert!(store.nonce_burn(hash(), later, later).await.unwrap());
 }
 
 pub async fn a_closed_store_says_so<S: Store>(open: impl Fn() -> S) {

@@ -52,6 +52,9 @@ pub async fn hosts_are_added_seen_and_removed<S: Store>(open: impl Fn() -> S) {
         assert_eq!((host.created_at, host.removed_at), (START, None));
         assert_eq!(host.public_key, [2; 32]);
         assert_eq!(store.host_get(&uuid(9)).await.unwrap(), None);
+        let by_key = store.host_of_key(&host.public_key).await.unwrap();
+        assert_eq!(by_key.map(|it| it.uuid), Some(uuid(2)));
+        assert_eq!(store.host_of_key(b"nobody's").await.unwrap(), None);
         let many = [3, 9, 1, 3].map(HostNo);
         let many = store.host_get_many(&many).await.unwrap();
         let seen: Vec<_> = many.iter().map(|it| (it.number.0, it.removed_at)).collect();
@@ -131,8 +134,11 @@ pub async fn hosts_are_paged_by_number_and_by_filter<S: Store>(open: impl Fn() -
 pub async fn install_codes_are_kept_newest_first<S: Store>(open: impl Fn() -> S) {
     let store = open();
     let code = |number: i64| InstallCode {
-        code: format!("code-{number}"),
+        id: format!("code-{number}"),
+        sealed_code: vec![7; 3],
         expires_at: START.plus(number * 1_000),
+        uses_max: 2,
+        uses: 0,
         group_id: number,
         group: "default".into(),
         os: "linux".into(),
@@ -155,4 +161,10 @@ pub async fn install_codes_are_kept_newest_first<S: Store>(open: impl Fn() -> S)
     let one = store.install_code_get("code-2").await.unwrap();
     assert_eq!(one, Some(code(2)));
     assert_eq!(store.install_code_get("code-3").await.unwrap(), None);
+    for left in [true, true, false] {
+        assert_eq!(store.install_code_use("code-2").await.unwrap(), left);
+    }
+    assert!(!store.install_code_use("code-3").await.unwrap());
+    let used = store.install_code_get("code-2").await.unwrap();
+    assert_eq!(used.unwrap().uses, 2);
 }

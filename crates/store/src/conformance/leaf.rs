@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use model::{Dispatch, Effect, Event, LeafState, Reason, Status, Totals, limits};
+use model::{Dispatch, Effect, Event, LeafState, Reason, Status, TaskType, Totals, limits};
 
 use super::{
     FAIL, START, SUCCESS, answered, apply, assert_verified, create, event, hosts, new_root, page,
 };
-use crate::{Error, HostNo, LeafQuery, LeafSlot, Store};
+use crate::{Error, HostNo, LeafQuery, LeafSlot, NewRoot, Store};
 
 pub async fn a_leaf_goes_its_way_and_ends_its_root<S: Store>(open: impl Fn() -> S) {
     let mut store = open();
@@ -101,30 +101,132 @@ pub async fn a_bad_event_spoils_only_itself<S: Store>(open: impl Fn() -> S) {
     assert_verified(&store).await;
 }
 
-pub async fn a_taken_leaf_waits_again_after_a_crash<S: Store>(open: impl Fn() -> S) {
-    let store = open();
-    let root = create(&store, 1, 3).await;
+pub async fn a_taken_leaf_waits_again_after_a_crash_if_its_work_only_reads<S: Store>(
+    open: impl Fn() -> S,
+) {
+    let mut store = open();
     let now = START.plus(10_000);
-    for number in [1, 2] {
-        apply(&store, event(root, number, Event::Taken), now)
+    let mut roots = vec![];
+    for (number, task_type) in (1..).zip([TaskType::ClientDevOps, TaskType::AssetSecurityCheck]) {
+        let new = NewRoot {
+            task_type,
+            ..new_root(number, START)
+        };
+        let root = store.root_create(new, hosts(4)).await.unwrap().id;
+        for (number, what) in [
+            (1, Event::Taken),
+            (2, Event::Taken),
+            (2, Event::Delivered),
+            (3, Event::Taken),
+            (3, Event::TakenBack),
+        ] {
+            apply(&store, event(root, number, what), now).await.unwrap();
+        }
+        roots.push(root);
+    }
+    drop(store);
+    store = open();
+    for (root, (init, start)) in roots.iter().zip([(2, 1), (3, 0)]) {
+        let read = store.root_get(*root).await.unwrap().unwrap();
+        let expected = Totals {
+            init,
+            start,
+            dispatch: 1,
+            ..Totals::default()
+        };
+        assert_eq!(read.totals, expected);
+    }
+    assert_verified(&store).await;
+    // What was sent and never confirmed is not told to be never delivered.
+    for (root, reason) in roots
+        .iter()
+        .zip([Reason::NotConfirmed, Reason::NeverDelivered])
+    {
+        let ended = store.leaf_apply_all(*root, Event::DeadlineOverdue, now.plus(1));
+        assert_eq!(ended.await.unwrap().len(), 4);
+        let leaf = store.leaf_get(root.leaf(1)).await.unwrap().unwrap();
+        assert_eq!(leaf.state.reason, reason);
+    }
+    assert_verified(&store).await;
+}
+
+pub async fn why_a_taken_leaf_ended_is_known_after_a_crash<S: Store>(open: impl Fn() -> S) {
+    let store = open();
+    let new = NewRoot {
+        task_type: TaskType::AssetsCollection,
+        ..new_root(1, START)
+    };
+    let root = store.root_create(new, hosts(2)).await.unwrap().id;
+    for what in [Event::Taken, Event::DeadlinePassed] {
+        apply(&store, event(root, 1, what), START.plus(5))
             .await
             .unwrap();
     }
-    apply(&store, event(root, 2, Event::Delivered), now)
-        .await
-        .unwrap();
     drop(store);
     let store = open();
-    let read = store.root_get(root).await.unwrap().unwrap();
-    let expected = Totals {
-        init: 2,
-        dispatch: 1,
-        ..Totals::default()
-    };
-    assert_eq!(read.totals, expected);
-    let again = apply(&store, event(root, 1, Event::Taken), now).await;
-    assert_eq!(again.unwrap().effect, Effect::Moved);
+    let leaf = store.leaf_get(root.leaf(1)).await.unwrap().unwrap();
+    assert_eq!(leaf.state.reason, Reason::NotConfirmed);
     assert_verified(&store).await;
+}
+
+pub async fn a_leaf_of_a_cancelled_root_is_not_taken<S: Store>(open: impl Fn() -> S) {
+    let mut store = open();
+    let root = create(&store, 1, 2).await;
+    let now = START.plus(10_000);
+    apply(&store, event(root, 1, Event::Taken), now)
+        .await
+        .unwrap();
+    assert!(store.root_cancel(root, now).await.unwrap());
+    for _ in 0..2 {
+        let done = apply(&store, event(root, 2, Event::Taken), now).await;
+        let done = done.unwrap();
+        assert_eq!(done.before, done.after);
+        assert_eq!(
+            (done.after.status, done.effect),
+            (Status::Init, Effect::Unchanged)
+        );
+        let none = store.leaf_apply_all(root, Event::Taken, now).await;
+        assert_eq!(none.unwrap(), []);
+        drop(store);
+        store = open();
+    }
+    let done = apply(&store, event(root, 1, Event::Delivered), now).await;
+    assert_eq!(done.unwrap().after.status, Status::Dispatch);
+    assert_verified(&store).await;
+}
+
+pub async fn problems_come_first_then_what_is_unfinished<S: Store>(open: impl Fn() -> S) {
+    let mut store = open();
+    let root = create(&store, 1, 5).await;
+    let now = START.plus(10_000);
+    for (number, what) in [(1, SUCCESS), (3, Event::Delivered), (5, FAIL)] {
+        let text = format!("{number}");
+        apply(&store, answered(root, number, what, &text), now)
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        let found = store.leaf_problems_first(root, 4, 1).await.unwrap();
+        let seen = found.rows.iter().map(|it| {
+            let answer = it.answer.as_deref();
+            (it.id.number, answer, it.answer_left_out)
+        });
+        let expected = [
+            (5, Some(&b"5"[..]), false),
+            (2, None, false),
+            (3, None, false),
+            (4, None, false),
+        ];
+        assert!(seen.eq(expected), "{:?}", found.rows);
+        assert_eq!(found.total, 5);
+        drop(store);
+        store = open();
+    }
+    let found = store.leaf_problems_first(root, 5, 1).await.unwrap();
+    assert_eq!(found.rows.iter().filter(|it| it.answer_left_out).count(), 1);
+    let unknown = model::RootId::new(START, [9; 6]);
+    let found = store.leaf_problems_first(unknown, 5, 1).await.unwrap();
+    assert_eq!((found.rows.len(), found.total), (0, 0));
 }
 
 pub async fn what_was_acknowledged_is_there_after_a_crash<S: Store>(open: impl Fn() -> S) {
@@ -145,7 +247,10 @@ pub async fn what_was_acknowledged_is_there_after_a_crash<S: Store>(open: impl F
                 root,
                 statuses: vec![Status::Success],
             };
-            let found = store.leaf_page(&query, page(1, 500), true).await.unwrap();
+            let found = store
+                .leaf_page(&query, page(1, 500), usize::MAX)
+                .await
+                .unwrap();
             assert_eq!(found.total, u64::from(number));
             for (leaf, number) in found.rows.into_iter().zip(1_u32..) {
                 let answer = String::from_utf8(leaf.answer.unwrap()).unwrap();
@@ -219,7 +324,7 @@ pub async fn an_event_on_all_leaves_counts_each_of_them<S: Store>(open: impl Fn(
         .await
         .unwrap();
     apply(&store, event(root, 1_600, FAIL), now).await.unwrap();
-    let results = store.leaf_apply_all(root, Event::DeadlinePassed, now.plus(5));
+    let results = store.leaf_apply_all(root, Event::DeadlineOverdue, now.plus(5));
     let results = results.await.unwrap();
     assert_eq!(results.len(), 2_999);
     let ended = results.iter().filter(|(_, done)| done.root_ended).count();
@@ -365,7 +470,10 @@ pub async fn readers_see_one_moment_while_a_root_ends<S: Store>(open: impl Fn() 
     while !is_last {
         is_last = writer.is_finished();
         let done = query(&[Status::Success]);
-        let done = store.leaf_page(&done, page(1, 500), true).await.unwrap();
+        let done = store
+            .leaf_page(&done, page(1, 500), usize::MAX)
+            .await
+            .unwrap();
         let rows = u64::try_from(done.rows.len()).unwrap();
         assert_eq!(rows, done.total);
         assert!(done.rows.iter().all(|it| it.answer.is_some()));
@@ -374,7 +482,7 @@ pub async fn readers_see_one_moment_while_a_root_ends<S: Store>(open: impl Fn() 
         let read = store.root_get(root).await.unwrap().unwrap();
         assert_eq!(read.totals.total(), 200);
         assert_eq!(read.ended_at.is_some(), read.totals.success == 200);
-        let all = store.leaf_page(&query(&[]), page(2, 150), false).await;
+        let all = store.leaf_page(&query(&[]), page(2, 150), 0).await;
         let all = all.unwrap();
         assert_eq!((all.rows.len(), all.total), (50, 200));
     }

@@ -46,6 +46,7 @@ impl Numbers {
             Event::CancelAsked,
             Event::CancelOverdue,
             Event::DeadlinePassed,
+            Event::DeadlineOverdue,
         ])
     }
 }
@@ -56,6 +57,7 @@ pub(super) struct NaiveRoot {
     pub(super) task_type: TaskType,
     pub(super) source: String,
     pub(super) created_at: UnixMillis,
+    pub(super) cancelled_at: Option<UnixMillis>,
     pub(super) leaves: Vec<Leaf>,
 }
 
@@ -84,6 +86,7 @@ impl Naive {
             task_type: new.task_type,
             source: new.source.clone(),
             created_at: new.created_at,
+            cancelled_at: None,
             leaves: (1..)
                 .zip(hosts)
                 .map(|(number, host)| Leaf {
@@ -91,6 +94,7 @@ impl Naive {
                     host: *host,
                     state: LeafState::new(new.created_at),
                     answer: None,
+                    answer_left_out: false,
                 })
                 .collect(),
         });
@@ -109,7 +113,11 @@ impl Naive {
         answer: Option<Vec<u8>>,
         now: UnixMillis,
     ) -> Effect {
-        let leaf = &mut self.root(root).leaves[usize::try_from(number - 1).unwrap()];
+        let root = self.root(root);
+        let leaf = &mut root.leaves[usize::try_from(number - 1).unwrap()];
+        if event == Event::Taken && root.cancelled_at.is_some() {
+            return Effect::Unchanged;
+        }
         let (after, effect) = leaf.state.next(event, now);
         if effect == Effect::Moved {
             leaf.state = after;
@@ -120,11 +128,24 @@ impl Naive {
         effect
     }
 
-    /// A crash: what was taken waits again.
+    /// Cancels a root; says whether that was news.
+    pub(super) fn cancel(&mut self, root: RootId, now: UnixMillis) -> bool {
+        let root = self.root(root);
+        let is_news = root.cancelled_at.is_none() && root.totals().unfinished() > 0;
+        if is_news {
+            root.cancelled_at = Some(now);
+        }
+        is_news
+    }
+
+    /// A crash: what was taken waits again where the work only reads.
     pub(super) fn crash(&mut self) {
-        for leaf in self.roots.iter_mut().flat_map(|it| &mut it.leaves) {
-            if leaf.state.status == Status::Start {
-                leaf.state.status = Status::Init;
+        let reading = self.roots.iter_mut().filter(|it| it.task_type.only_reads());
+        for root in reading {
+            for leaf in &mut root.leaves {
+                if matches!(leaf.state.status, Status::Init | Status::Start) {
+                    leaf.state = LeafState::new(root.created_at);
+                }
             }
         }
     }

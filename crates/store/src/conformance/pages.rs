@@ -2,7 +2,7 @@
 
 use model::{Effect, Event, LeafId, RootId, Status, TaskType, UnixMillis};
 
-use super::naive::{Naive, Numbers};
+use super::naive::{Naive, NaiveRoot, Numbers};
 use super::{START, assert_verified, hosts, new_root, page};
 use crate::{HostNo, Leaf, LeafEvent, LeafQuery, RootQuery, Store, Window};
 
@@ -61,7 +61,7 @@ async fn live<S: Store>(open: &impl Fn() -> S, seed: u64) {
     let ids: Vec<_> = naive.roots.iter().map(|it| it.id).collect();
     for id in ids {
         now = now.plus(1);
-        apply_all(&store, &mut naive, id, Event::DeadlinePassed, now).await;
+        apply_all(&store, &mut naive, id, Event::DeadlineOverdue, now).await;
     }
     check(&store, &naive, kinds, &mut numbers).await;
     assert_verified(&store).await;
@@ -79,6 +79,12 @@ async fn step(store: &impl Store, naive: &mut Naive, numbers: &mut Numbers, now:
         let (root, _) = numbers.of(&roots);
         let event = numbers.event();
         apply_all(store, naive, root, event, now).await;
+        return;
+    }
+    if numbers.below(60) == 0 {
+        let (root, _) = numbers.of(&roots);
+        let is_news = store.root_cancel(root, now).await.unwrap();
+        assert_eq!(is_news, naive.cancel(root, now));
         return;
     }
     let (mut events, mut effects) = (vec![], vec![]);
@@ -125,6 +131,8 @@ async fn check(store: &impl Store, naive: &Naive, kinds: [TaskType; 2], numbers:
     for root in &naive.roots {
         let read = store.root_get(root.id).await.unwrap().unwrap();
         assert_eq!(read.totals, root.totals());
+        assert_eq!(read.cancelled_at, root.cancelled_at);
+        check_problems_first(store, root).await;
         assert_eq!(read.ended_at.is_some(), read.totals.unfinished() == 0);
         let unfinished = store.leaf_unfinished(root.id).await.unwrap();
         let expected = root.leaves.iter().filter(|it| !it.state.status.is_final());
@@ -166,23 +174,30 @@ async fn check_query(store: &impl Store, naive: &Naive, query: &LeafQuery, numbe
         let last = total.div_ceil(u64::from(size));
         let middle = [numbers.below(last) + 1, numbers.below(last) + 1];
         for number in [1, last.max(1), last + 1].into_iter().chain(middle) {
-            let found = store.leaf_page(query, page(number, size), true).await;
+            let found = store.leaf_page(query, page(number, size), usize::MAX).await;
             let found = found.unwrap();
             assert_eq!(found.total, total, "{query:?}");
             let skip = usize::try_from((number - 1) * u64::from(size)).unwrap();
             let wanted = expected.iter().skip(skip);
             let wanted = wanted.take(usize::try_from(size).unwrap());
-            let wanted: Vec<Leaf> = wanted.map(|it| comparable((*it).clone())).collect();
-            let rows: Vec<Leaf> = found.rows.into_iter().map(comparable).collect();
-            assert_eq!(rows, wanted, "{query:?}, page {number} of {size}");
+            let wanted: Vec<Leaf> = wanted.map(|it| (*it).clone()).collect();
+            assert_eq!(found.rows, wanted, "{query:?}, page {number} of {size}");
         }
     }
 }
 
-/// When a waiting leaf last began to wait is forgotten in a crash.
-fn comparable(mut leaf: Leaf) -> Leaf {
-    if leaf.state.status == Status::Init {
-        leaf.state.at = UnixMillis(0);
+async fn check_problems_first(store: &impl Store, root: &NaiveRoot) {
+    let mut expected: Vec<&Leaf> = root.leaves.iter().collect();
+    expected.sort_by_key(|it| match it.state.status {
+        Status::Fail | Status::Timeout => 0,
+        Status::Init | Status::Start | Status::Dispatch => 1,
+        Status::Success => 2,
+    });
+    for size in [0, 3, 100, 2_000] {
+        let found = store.leaf_problems_first(root.id, size, usize::MAX).await;
+        let found = found.unwrap();
+        assert_eq!(usize::try_from(found.total).unwrap(), expected.len());
+        let wanted = expected.iter().take(usize::try_from(size).unwrap());
+        assert!(found.rows.iter().eq(wanted.copied()), "{size}");
     }
-    leaf
 }

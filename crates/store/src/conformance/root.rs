@@ -59,6 +59,7 @@ pub async fn the_same_request_creates_only_once<S: Store>(open: impl Fn() -> S) 
     for again in 2..4 {
         let mut new = new_root(again, START.plus(60_000));
         new.request_key = "request 1".into();
+        new.request_digest = [1; 32];
         let found = store.root_create(new.clone(), hosts(5)).await.unwrap();
         assert_eq!(
             found,
@@ -76,6 +77,29 @@ pub async fn the_same_request_creates_only_once<S: Store>(open: impl Fn() -> S) 
     let refused = store.root_create(same_id, hosts(1)).await;
     assert!(matches!(refused, Err(Error::Conflict)));
     assert_eq!(store.root_active().await.unwrap().len(), 1);
+}
+
+pub async fn the_same_key_with_another_request_is_refused<S: Store>(open: impl Fn() -> S) {
+    let mut store = open();
+    let root = create(&store, 1, 3).await;
+    for _ in 0..2 {
+        let (key, mut digest) = ("request 1", [1; 32]);
+        let found = store.root_of_request(key, &digest).await;
+        assert_eq!(found.unwrap(), Some(root));
+        let unknown = store.root_of_request("request 2", &digest).await;
+        assert_eq!(unknown.unwrap(), None);
+        digest[31] = 2;
+        let refused = store.root_of_request(key, &digest).await;
+        assert!(matches!(refused, Err(Error::Conflict)));
+        let mut new = new_root(2, START.plus(60_000));
+        new.request_key = key.into();
+        let refused = store.root_create(new.clone(), hosts(1)).await;
+        assert!(matches!(refused, Err(Error::Conflict)));
+        assert_eq!(store.root_get(new.id).await.unwrap(), None);
+        drop(store);
+        store = open();
+    }
+    assert_verified(&store).await;
 }
 
 pub async fn a_root_never_starts_before_the_one_before_it<S: Store>(open: impl Fn() -> S) {
@@ -201,7 +225,10 @@ pub async fn a_root_without_leaves_has_ended<S: Store>(open: impl Fn() -> S) {
         root,
         statuses: vec![],
     };
-    let leaves = store.leaf_page(&query, page(1, 10), true).await.unwrap();
+    let leaves = store
+        .leaf_page(&query, page(1, 10), usize::MAX)
+        .await
+        .unwrap();
     assert_eq!((leaves.rows.len(), leaves.total), (0, 0));
     assert_verified(&store).await;
 }

@@ -136,8 +136,8 @@ pub(super) fn token_add(tx: &Connection, token: &Token, now: UnixMillis) -> Resu
     tx.prepare_cached("DELETE FROM token WHERE expires_ms < ?")?
         .execute([now.0])?;
     tx.prepare_cached(
-        "INSERT INTO token (id, user, sealed_secret, token_hash, policy, expires_ms)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO token (id, user, sealed_secret, token_hash, policy, issuer, expires_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute((
         &token.id,
@@ -145,6 +145,7 @@ pub(super) fn token_add(tx: &Connection, token: &Token, now: UnixMillis) -> Resu
         &token.sealed_secret,
         &token.token_hash,
         &token.policy,
+        &token.issuer,
         token.expires_at.0,
     ))?;
     Ok(())
@@ -154,7 +155,7 @@ pub(super) fn token_add(tx: &Connection, token: &Token, now: UnixMillis) -> Resu
 pub(super) fn token_get(tx: &Connection, id: &str) -> Result<Option<Token>, Error> {
     let found = tx
         .prepare_cached(
-            "SELECT id, user, sealed_secret, token_hash, policy, expires_ms FROM token
+            "SELECT id, user, sealed_secret, token_hash, policy, issuer, expires_ms FROM token
              WHERE id = ?",
         )?
         .query_row([id], |row| {
@@ -164,7 +165,8 @@ pub(super) fn token_get(tx: &Connection, id: &str) -> Result<Option<Token>, Erro
                 sealed_secret: row.get(2)?,
                 token_hash: row.get(3)?,
                 policy: row.get(4)?,
-                expires_at: UnixMillis(row.get(5)?),
+                issuer: row.get(5)?,
+                expires_at: UnixMillis(row.get(6)?),
             })
         });
     Ok(found.optional()?)

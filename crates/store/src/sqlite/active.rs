@@ -1,23 +1,25 @@
 //! What is in memory of what is committed: the unfinished roots and the list of hosts.
 //!
-//! Owns [`Active`]. Only the writer changes it, and only after a commit; readers look at it under a
-//! lock and at the file in a snapshot taken under the same lock. The file may then be ahead of the
-//! memory by one commit, never behind, so: what is in memory is read from memory, and roots above
-//! [`Active::no_max`] do not exist yet.
+//! Owns [`Active`]. Only the writer changes it, and only after a commit; readers take a snapshot of it
+//! and then one of the file. The file may then be ahead of the memory, never behind, so: what is in
+//! memory is read from memory, and roots above [`Active::no_max`] do not exist yet. While a snapshot
+//! is held, a change copies what it touches: pieces of a root's leaves, never all of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use model::{RootId, UnixMillis};
 
-use crate::HostNo;
 use crate::fold::{Fold, Slot};
+use crate::{Error, HostNo};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Active {
-    roots: BTreeMap<i64, Fold>,
+    roots: BTreeMap<i64, Arc<Fold>>,
     numbers: HashMap<RootId, i64>,
-    hosts: Vec<HostNo>,
+    damaged: BTreeSet<i64>,
+    hosts: Arc<Vec<HostNo>>,
     no_max: i64,
 }
 
@@ -36,15 +38,23 @@ pub(super) struct RootChange {
     pub(super) no: i64,
     pub(super) created: Option<Box<Fold>>,
     pub(super) slots: HashMap<u32, Slot>,
+    pub(super) blocks: u32,
     pub(super) cancelled: Option<UnixMillis>,
     pub(super) ended: bool,
 }
 
 impl Active {
-    /// Starts from what the file says. `hosts` ascend.
-    pub(super) fn new(folds: Vec<Fold>, hosts: Vec<HostNo>, no_max: i64) -> Self {
+    /// Starts from what the file says. `damaged` are the unfinished roots that are not in `folds`
+    /// because their journals do not read; `hosts` ascend.
+    pub(super) fn new(
+        folds: Vec<Fold>,
+        damaged: BTreeSet<i64>,
+        hosts: Vec<HostNo>,
+        no_max: i64,
+    ) -> Self {
         let mut active = Self {
-            hosts,
+            damaged,
+            hosts: Arc::new(hosts),
             no_max,
             ..Self::default()
         };
@@ -66,7 +76,20 @@ impl Active {
 
     /// The unfinished root of this number.
     pub(super) fn get(&self, no: i64) -> Option<&Fold> {
-        self.roots.get(&no)
+        self.roots.get(&no).map(Arc::as_ref)
+    }
+
+    /// For a root of the file whose leaves are asked for.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it was set aside when the store opened.
+    pub(super) fn check(&self, no: i64, id: RootId) -> Result<(), Error> {
+        if self.damaged.contains(&no) {
+            return Err(Error::Corrupt(format!(
+                "root {id} was set aside: its journal is damaged"
+            )));
+        }
+        Ok(())
     }
 
     /// The unfinished root of this id.
@@ -76,7 +99,7 @@ impl Active {
 
     /// The unfinished roots, oldest first.
     pub(super) fn folds(&self) -> impl DoubleEndedIterator<Item = &Fold> {
-        self.roots.values()
+        self.roots.values().map(Arc::as_ref)
     }
 
     /// Makes a commit known.
@@ -85,17 +108,21 @@ impl Active {
             self.change(change);
         }
         self.no_max = publication.no_max.unwrap_or(self.no_max);
-        self.hosts.extend(publication.hosts_added);
+        if publication.hosts_added.is_empty() && publication.hosts_removed.is_empty() {
+            return;
+        }
+        let hosts = Arc::make_mut(&mut self.hosts);
+        hosts.extend(publication.hosts_added);
         for host in publication.hosts_removed {
-            if let Ok(at) = self.hosts.binary_search(&host) {
-                self.hosts.remove(at);
+            if let Ok(at) = hosts.binary_search(&host) {
+                hosts.remove(at);
             }
         }
     }
 
     fn add(&mut self, fold: Fold) {
         self.numbers.insert(fold.root.id, fold.no);
-        self.roots.insert(fold.no, fold);
+        self.roots.insert(fold.no, Arc::new(fold));
     }
 
     fn change(&mut self, change: RootChange) {
@@ -109,7 +136,9 @@ impl Active {
             self.add(*fold);
         }
         if let Some(fold) = self.roots.get_mut(&change.no) {
+            let fold = Arc::make_mut(fold);
             fold.root.cancelled_at = change.cancelled;
+            fold.blocks = change.blocks;
             for (number, slot) in change.slots {
                 fold.set(number, slot);
             }

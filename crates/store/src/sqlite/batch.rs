@@ -114,13 +114,14 @@ pub(super) struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
-    fn open(&mut self) -> (u32, BlockWriter) {
+    /// A new block, the one of this place among those of its root.
+    fn open(&mut self, sequence: u32) -> (u32, BlockWriter) {
         let block = self.next;
         match block.checked_add(1) {
             Some(next) => self.next = next,
             None => self.failed = Some(std::io::Error::other("the journal has no numbers left")),
         }
-        (block, BlockWriter::default())
+        (block, BlockWriter::new(sequence))
     }
 
     fn seal(&mut self, root: i64, (block, writer): (u32, BlockWriter)) {
@@ -154,6 +155,8 @@ pub(super) struct Stage<'a> {
     base: Base<'a>,
     slots: HashMap<u32, Slot>,
     totals: Totals,
+    /// Blocks of the root's journal, with those of this commit.
+    blocks: u32,
     cancelled: Option<UnixMillis>,
     ended: Option<UnixMillis>,
     block: Option<(u32, BlockWriter)>,
@@ -162,13 +165,14 @@ pub(super) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(base: Base<'a>) -> Self {
-        let root = match &base {
-            Base::Published(fold) => &fold.root,
-            Base::New(fold) => &fold.root,
+        let fold = match &base {
+            Base::Published(fold) => fold,
+            Base::New(fold) => &**fold,
         };
         Self {
-            totals: root.totals,
-            cancelled: root.cancelled_at,
+            totals: fold.root.totals,
+            blocks: fold.blocks,
+            cancelled: fold.root.cancelled_at,
             slots: HashMap::new(),
             ended: None,
             block: None,
@@ -190,13 +194,37 @@ impl<'a> Stage<'a> {
     }
 
     /// Marks the root as cancelled; returns whether it was not yet.
-    pub(super) fn cancel(&mut self, now: UnixMillis) -> bool {
+    pub(super) fn cancel(&mut self, blocks: &mut Blocks<'_>, now: UnixMillis) -> bool {
         let is_news = self.cancelled.is_none() && self.ended.is_none();
         if is_news {
+            self.room(blocks).1.cancelled(now);
             self.cancelled = Some(now);
             self.is_written = false;
         }
         is_news
+    }
+
+    /// What an event does to a leaf. A leaf of a cancelled root is not taken any more.
+    fn next(&self, before: LeafState, event: Event, now: UnixMillis) -> (LeafState, Effect) {
+        if event == Event::Taken && self.cancelled.is_some() {
+            return (before, Effect::Unchanged);
+        }
+        before.next(event, now)
+    }
+
+    fn is_kept(&self, event: Event) -> bool {
+        journal::is_kept(event, self.fold().root.task_type)
+    }
+
+    /// Whether the journal would tell another end of this leaf if it did not tell that it was taken.
+    fn depends_on_taken(&self, before: LeafState, event: Event, after: LeafState) -> bool {
+        let waiting = LeafState {
+            status: Status::Init,
+            ..before
+        };
+        before.status == Status::Start
+            && !self.is_kept(Event::Taken)
+            && waiting.next(event, after.at).0 != after
     }
 
     /// Runs one event on leaf `number`.
@@ -220,10 +248,15 @@ impl<'a> Stage<'a> {
         let created = self.fold().root.created_at;
         let now = fold::clamp(now, created);
         let before = slot.state(created);
-        let (after, effect) = before.next(event, now);
+        let (after, effect) = self.next(before, event, now);
         if effect == Effect::Moved {
             let mut place = slot.place();
-            if journal::is_kept(event) {
+            if self.is_kept(event) {
+                if self.depends_on_taken(before, event, after) {
+                    self.room(blocks)
+                        .1
+                        .leaf(number, Event::Taken, before.at, None);
+                }
                 let (block, writer) = self.room(blocks);
                 let index = writer.leaf(number, event, now, answer);
                 place = answer.map(|_| Place { block, index }).or(place);
@@ -249,17 +282,17 @@ impl<'a> Stage<'a> {
         let root = &self.fold().root;
         let (id, created) = (root.id, root.created_at);
         let now = fold::clamp(now, created);
-        let leaves = u32::try_from(self.fold().slots().len()).unwrap_or(u32::MAX);
+        let (leaves, is_taken_kept) = (self.fold().leaves(), self.is_kept(Event::Taken));
         let (mut started, mut results, mut has_moved) = (Vec::new(), Vec::new(), false);
         for number in 1..=leaves {
             let (Some(slot), Some(host)) = (self.slot(number), self.fold().host(number)) else {
                 break;
             };
-            if slot.status == Status::Start {
+            if slot.status == Status::Start && !is_taken_kept {
                 started.push(number);
             }
             let before = slot.state(created);
-            let (after, effect) = before.next(event, now);
+            let (after, effect) = self.next(before, event, now);
             if effect == Effect::Moved {
                 self.put(number, before, after, slot.place());
                 has_moved = true;
@@ -279,11 +312,10 @@ impl<'a> Stage<'a> {
                 results.push((leaf, applied));
             }
         }
-        if has_moved && journal::is_kept(event) {
+        if has_moved && self.is_kept(event) {
             self.close_block(blocks);
-            let (block, mut writer) = blocks.open();
-            writer.all(event, now, &started);
-            blocks.seal(self.fold().no, (block, writer));
+            self.room(blocks).1.all(event, now, &started);
+            self.close_block(blocks);
             self.is_written = false;
         }
         if has_moved
@@ -315,7 +347,10 @@ impl<'a> Stage<'a> {
         if self.block.as_ref().is_some_and(|(_, it)| it.is_full()) {
             self.close_block(blocks);
         }
-        let (block, writer) = self.block.get_or_insert_with(|| blocks.open());
+        let (block, writer) = self.block.get_or_insert_with(|| {
+            self.blocks += 1;
+            blocks.open(self.blocks)
+        });
         (*block, writer)
     }
 
@@ -330,8 +365,8 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         let mut update = tx.prepare_cached(
-            "UPDATE root SET success = ?, fail = ?, timeout = ?, cancelled_ms = ?, ended_ms = ?
-             WHERE no = ?",
+            "UPDATE root SET success = ?, fail = ?, timeout = ?, cancelled_ms = ?, ended_ms = ?,
+               blocks = ? WHERE no = ?",
         )?;
         let fold = self.fold();
         update.execute((
@@ -340,12 +375,13 @@ impl<'a> Stage<'a> {
             self.totals.timeout,
             self.cancelled.map(|it| it.0),
             self.ended.map(|it| it.0),
+            self.blocks,
             fold.no,
         ))?;
         if self.ended.is_some() {
             let slots: Vec<Slot> = (1_u32..)
                 .zip(fold.slots())
-                .map(|(number, old)| self.slots.get(&number).copied().unwrap_or(*old))
+                .map(|(number, old)| self.slots.get(&number).copied().unwrap_or(old))
                 .collect();
             segment::write_states(tx, fold.no, &slots)?;
             segment::write_counts(tx, fold.no, &slots)?;
@@ -358,6 +394,7 @@ impl<'a> Stage<'a> {
         RootChange {
             no,
             slots: self.slots,
+            blocks: self.blocks,
             cancelled: self.cancelled,
             ended: self.ended.is_some(),
             created: match self.base {

@@ -2,6 +2,8 @@
 //!
 //! Owns nothing: decides only whether a call reads, changes the file, or stages.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use model::{Event, HostUuid, LeafId, RootId, UnixMillis};
 use tokio::sync::oneshot;
@@ -9,12 +11,47 @@ use tokio::sync::oneshot;
 use super::batch::Batch;
 use super::task::View;
 use super::writer::{Message, Weight};
-use super::{ONE, SqliteStore, access, host, install_code, leaf, page, setting, task, verify};
+use super::{
+    Length, ONE, SqliteStore, access, host, install_code, leaf, page, setting, task, verify,
+};
 use crate::{
     AccessKey, Applied, Created, Error, Host, HostFilter, HostNo, InstallCode, Leaf, LeafEvent,
     LeafQuery, LeafSlot, NewHost, NewRoot, Page, PageRequest, Policy, Root, RootQuery, Store,
     Token, User,
 };
+
+/// Answers up to this many are read where they are asked for.
+const ANSWERS_SHORT: u32 = 100;
+/// Leaves up to this many are looked through where they are asked for.
+const LEAVES_SHORT: u32 = 4_096;
+/// Host numbers up to this many are copied where they are asked for.
+const HOSTS_SHORT: usize = 10_000;
+
+impl SqliteStore {
+    /// How long it may take to look through the leaves of a root.
+    fn length_of(&self, root: RootId) -> Length {
+        let active = self.shared.active_now();
+        let leaves = active.and_then(|it| Some(it.find(root)?.leaves()));
+        if leaves.is_some_and(|it| it <= LEAVES_SHORT) {
+            Length::Short
+        } else {
+            Length::Long
+        }
+    }
+
+    /// How long a page of leaves may take: by status, all roots or all leaves are looked through.
+    fn length_of_page(&self, query: &LeafQuery) -> Length {
+        match query {
+            LeafQuery::Root { statuses, .. } | LeafQuery::Roots { statuses, .. }
+                if statuses.is_empty() =>
+            {
+                Length::Short
+            }
+            LeafQuery::Root { root, .. } => self.length_of(*root),
+            LeafQuery::Roots { .. } => Length::Long,
+        }
+    }
+}
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -24,6 +61,16 @@ impl Store for SqliteStore {
             bytes: hosts.len().saturating_mul(8),
         };
         self.write(weight, |batch| task::create(batch, root, hosts))
+            .await
+    }
+
+    async fn root_of_request(
+        &self,
+        request_key: &str,
+        request_digest: &[u8; 32],
+    ) -> Result<Option<RootId>, Error> {
+        let (key, digest) = (request_key.to_owned(), *request_digest);
+        self.view(move |view| view.root_of_request(&key, &digest))
             .await
     }
 
@@ -77,7 +124,9 @@ impl Store for SqliteStore {
     async fn leaf_get(&self, id: LeafId) -> Result<Option<Leaf>, Error> {
         let look = move |view: View<'_>| view.leaf_pick(id);
         let mut page = self
-            .read(look, |tx, picked| page::complete(tx, picked, true))
+            .read(Length::Short, look, |tx, picked| {
+                page::complete(tx, picked, usize::MAX)
+            })
             .await?;
         Ok(page.rows.pop())
     }
@@ -86,18 +135,44 @@ impl Store for SqliteStore {
         &self,
         query: &LeafQuery,
         page: PageRequest,
-        with_answers: bool,
+        answers_bytes_max: usize,
     ) -> Result<Page<Leaf>, Error> {
-        let query = query.clone();
-        let look = move |view: View<'_>| view.leaf_page(&query, page);
-        self.read(look, move |tx, picked| {
-            page::complete(tx, picked, with_answers)
+        let look = {
+            let query = query.clone();
+            move |view: View<'_>| view.leaf_page(&query, page)
+        };
+        let length = if answers_bytes_max > 0 && page.size > ANSWERS_SHORT {
+            Length::Long
+        } else {
+            self.length_of_page(query)
+        };
+        self.read(length, look, move |tx, picked| {
+            page::complete(tx, picked, answers_bytes_max)
+        })
+        .await
+    }
+
+    async fn leaf_problems_first(
+        &self,
+        root: RootId,
+        size: u32,
+        answers_bytes_max: usize,
+    ) -> Result<Page<Leaf>, Error> {
+        let look = move |view: View<'_>| view.leaf_problems_first(root, size);
+        let length = if answers_bytes_max > 0 && size > ANSWERS_SHORT {
+            Length::Long
+        } else {
+            self.length_of(root)
+        };
+        self.read(length, look, move |tx, picked| {
+            page::complete(tx, picked, answers_bytes_max)
         })
         .await
     }
 
     async fn leaf_unfinished(&self, root: RootId) -> Result<Vec<LeafSlot>, Error> {
-        self.view(move |view| Ok(view.leaf_unfinished(root))).await
+        let look = move |view: View<'_>| view.leaf_unfinished(root);
+        self.read(Length::Long, look, |_, seen| Ok(seen)).await
     }
 
     async fn leaf_unfinished_of_host(&self, host: HostNo) -> Result<Vec<LeafSlot>, Error> {
@@ -114,18 +189,35 @@ impl Store for SqliteStore {
         self.query(move |tx| host::get(tx, uuid.as_str())).await
     }
 
+    async fn host_of_key(&self, public_key: &[u8]) -> Result<Option<Host>, Error> {
+        let public_key = public_key.to_vec();
+        self.query(move |tx| host::of_key(tx, &public_key)).await
+    }
+
     async fn host_get_many(&self, numbers: &[HostNo]) -> Result<Vec<Host>, Error> {
         let numbers = numbers.to_vec();
         self.query(move |tx| host::get_many(tx, &numbers)).await
     }
 
     async fn host_numbers(&self) -> Result<Vec<HostNo>, Error> {
-        self.view(|view| Ok(view.active.hosts().to_vec())).await
+        let active = self.shared.active_now();
+        let length = match active.is_some_and(|it| it.hosts().len() <= HOSTS_SHORT) {
+            true => Length::Short,
+            false => Length::Long,
+        };
+        let look = |view: View<'_>| Ok(view.active.hosts().to_vec());
+        self.read(length, look, |_, seen| Ok(seen)).await
     }
 
     async fn host_page(&self, filter: &HostFilter, page: PageRequest) -> Result<Page<Host>, Error> {
         let filter = filter.clone();
-        self.view(move |view| view.host_page(&filter, page)).await
+        let length = if filter.criteria.is_empty() {
+            Length::Short
+        } else {
+            Length::Long
+        };
+        let look = move |view: View<'_>| view.host_page(&filter, page);
+        self.read(length, look, |_, seen| Ok(seen)).await
     }
 
     async fn host_seen(
@@ -161,6 +253,11 @@ impl Store for SqliteStore {
     async fn install_code_delete(&self, code: &str) -> Result<bool, Error> {
         let code = code.to_owned();
         self.change(move |tx| install_code::delete(tx, &code)).await
+    }
+
+    async fn install_code_use(&self, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.change(move |tx| install_code::use_once(tx, &id)).await
     }
 
     async fn user_add(&self, name: &str, now: UnixMillis) -> Result<(), Error> {
@@ -225,6 +322,16 @@ impl Store for SqliteStore {
         self.query(move |tx| access::token_get(tx, &id)).await
     }
 
+    async fn nonce_burn(
+        &self,
+        hash: Vec<u8>,
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, Error> {
+        self.change(move |tx| setting::nonce_burn(tx, &hash, expires_at, now))
+            .await
+    }
+
     async fn setting_get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let name = name.to_owned();
         self.query(move |tx| setting::get(tx, &name)).await
@@ -236,12 +343,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         self.change(setting::beat).await
     }
 
     async fn verify(&self) -> Result<Vec<String>, Error> {
-        let mut lines = self.query(verify::file).await?;
+        let look = |view: View<'_>| verify::file(view.tx);
+        let mut lines = self.read(Length::Long, look, |_, seen| Ok(seen)).await?;
         for no in self
             .view(|view| Ok(view.active.folds().map(|it| it.no).collect::<Vec<_>>()))
             .await?

@@ -109,6 +109,16 @@ pub(super) fn get(tx: &Connection, uuid: &str) -> Result<Option<Host>, Error> {
     found.next().transpose()
 }
 
+/// See [`crate::Store::host_of_key`].
+pub(super) fn of_key(tx: &Connection, public_key: &[u8]) -> Result<Option<Host>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM host WHERE public_key = ? AND removed_ms IS NULL ORDER BY no LIMIT 1"
+    );
+    let mut select = tx.prepare_cached(&sql)?;
+    let mut found = select.query_and_then([public_key], host_of)?;
+    found.next().transpose()
+}
+
 /// Hosts by number, in that order.
 pub(super) fn get_many(tx: &Connection, numbers: &[HostNo]) -> Result<Vec<Host>, Error> {
     let mut select = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM host WHERE no = ?"))?;

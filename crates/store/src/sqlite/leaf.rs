@@ -44,6 +44,7 @@ fn apply(batch: &mut Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Ap
 fn apply_late(batch: &Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Applied, Error> {
     let LeafId { root, number } = event.leaf;
     let row = task::find(batch.tx, root)?.ok_or(Error::NotFound)?;
+    batch.active.check(row.no, root)?;
     if !(1..=row.root.totals.total()).contains(&number) {
         return Err(Error::NotFound);
     }
@@ -69,17 +70,21 @@ pub(super) fn apply_all(
     if let Some((stage, blocks)) = batch.stage(root) {
         return Ok(stage.apply_all(blocks, event, now));
     }
-    match task::find(batch.tx, root)? {
-        Some(_) => Ok(Vec::new()),
-        None => Err(Error::NotFound),
-    }
+    let row = task::find(batch.tx, root)?.ok_or(Error::NotFound)?;
+    batch.active.check(row.no, root)?;
+    Ok(Vec::new())
 }
 
 impl View<'_> {
     /// See [`crate::Store::leaf_unfinished`].
-    pub(super) fn leaf_unfinished(self, root: RootId) -> Vec<LeafSlot> {
-        let fold = self.active.find(root);
-        fold.map_or_else(Vec::new, |it| it.unfinished().collect())
+    pub(super) fn leaf_unfinished(self, root: RootId) -> Result<Vec<LeafSlot>, Error> {
+        if let Some(fold) = self.active.find(root) {
+            return Ok(fold.unfinished().collect());
+        }
+        if let Some(row) = task::find(self.tx, root)? {
+            self.active.check(row.no, root)?;
+        }
+        Ok(Vec::new())
     }
 
     /// See [`crate::Store::leaf_unfinished_of_host`].

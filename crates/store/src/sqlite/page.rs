@@ -7,11 +7,11 @@
 use std::borrow::Cow;
 
 use model::{RootId, Status, Totals, UnixMillis, limits};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::segment;
 use super::task::{self, Lane, View};
-use crate::fold::{Fold, Slot};
+use crate::fold::{Fold, Place, Slot};
 use crate::journal::Block;
 use crate::{Error, HostNo, Leaf, LeafQuery, Page, PageRequest, RootQuery};
 
@@ -36,6 +36,16 @@ impl Statuses {
         self.0 & (1 << status.number()) != 0
     }
 
+    /// Those of leaves that ended badly or not in time, of unfinished ones, of those that ended well.
+    fn problems_first() -> [Self; 3] {
+        use Status as S;
+        [
+            Self::new(&[S::Fail, S::Timeout]),
+            Self::new(&[S::Init, S::Start, S::Dispatch]),
+            Self::new(&[S::Success]),
+        ]
+    }
+
     fn has_final(self) -> bool {
         Status::ALL
             .into_iter()
@@ -51,8 +61,8 @@ impl Statuses {
 /// The leaves of one root, wherever they are.
 enum Leaves<'a> {
     Active(&'a Fold),
-    Ended {
-        tx: &'a Connection,
+    Stored {
+        view: View<'a>,
         no: i64,
         id: RootId,
         created: UnixMillis,
@@ -82,22 +92,29 @@ impl Leaves<'_> {
     fn id(&self) -> (RootId, UnixMillis) {
         match self {
             Self::Active(fold) => (fold.root.id, fold.root.created_at),
-            Self::Ended { id, created, .. } => (*id, *created),
+            Self::Stored { id, created, .. } => (*id, *created),
         }
     }
 
     fn totals(&self) -> Totals {
         match self {
             Self::Active(fold) => fold.root.totals,
-            Self::Ended { totals, .. } => *totals,
+            Self::Stored { totals, .. } => *totals,
         }
     }
 
     fn counts(&self) -> Result<Cow<'_, [Totals]>, Error> {
         Ok(match self {
             Self::Active(fold) => fold.counts().into(),
-            Self::Ended { tx, no, totals, .. } => {
-                segment::read_counts(tx, *no, totals.total())?.into()
+            Self::Stored {
+                view,
+                no,
+                id,
+                totals,
+                ..
+            } => {
+                view.active.check(*no, *id)?;
+                segment::read_counts(view.tx, *no, totals.total())?.into()
             }
         })
     }
@@ -110,10 +127,13 @@ impl Leaves<'_> {
                 (first..=last).filter_map(|it| fold.host(it)).collect(),
                 (first..=last).filter_map(|it| fold.slot(it)).collect(),
             ),
-            Self::Ended { tx, no, .. } => (
-                segment::read_hosts(tx, *no, first, last)?,
-                segment::read_states(tx, *no, first, last)?,
-            ),
+            Self::Stored { view, no, .. } => {
+                view.active.check(*no, root)?;
+                (
+                    segment::read_hosts(view.tx, *no, first, last)?,
+                    segment::read_states(view.tx, *no, first, last)?,
+                )
+            }
         };
         let leaves = (first..=last).zip(hosts).zip(slots);
         Ok(leaves
@@ -129,6 +149,13 @@ impl Leaves<'_> {
 }
 
 impl Collector {
+    fn picked(self, total: u64) -> Picked {
+        Picked {
+            picks: self.picks,
+            total,
+        }
+    }
+
     fn is_done(&self) -> bool {
         self.picks.len() >= self.room
     }
@@ -191,14 +218,21 @@ impl<'a> View<'a> {
             return Ok(Some(Leaves::Active(fold)));
         }
         let row = task::find(self.tx, id)?.filter(|it| it.no <= self.active.no_max());
-        Ok(row.map(|it| self.ended(it.no, it.root.id, it.root.created_at, it.root.totals)))
+        let Some(row) = row else { return Ok(None) };
+        self.active.check(row.no, id)?;
+        Ok(Some(self.stored(
+            row.no,
+            id,
+            row.root.created_at,
+            row.root.totals,
+        )))
     }
 
-    fn ended(self, no: i64, id: RootId, created: UnixMillis, totals: Totals) -> Leaves<'a> {
+    fn stored(self, no: i64, id: RootId, created: UnixMillis, totals: Totals) -> Leaves<'a> {
         match self.active.get(no) {
             Some(fold) => Leaves::Active(fold),
-            None => Leaves::Ended {
-                tx: self.tx,
+            None => Leaves::Stored {
+                view: self,
                 no,
                 id,
                 created,
@@ -240,10 +274,26 @@ impl<'a> View<'a> {
             }
             LeafQuery::Roots { roots, .. } => self.by_counts(roots, &mut collector)?,
         };
-        Ok(Picked {
-            picks: collector.picks,
-            total,
-        })
+        Ok(collector.picked(total))
+    }
+
+    /// Which leaves come first; see [`crate::Store::leaf_problems_first`].
+    pub(super) fn leaf_problems_first(self, root: RootId, size: u32) -> Result<Picked, Error> {
+        let mut collector = Collector {
+            statuses: Statuses::ALL,
+            skip: 0,
+            room: usize::try_from(size).unwrap_or(usize::MAX),
+            picks: Vec::new(),
+        };
+        let Some(leaves) = self.leaves(root)? else {
+            return Ok(collector.picked(0));
+        };
+        for statuses in Statuses::problems_first() {
+            // Going on to the next kind, nothing is passed over.
+            (collector.statuses, collector.skip) = (statuses, 0);
+            collector.take(&leaves)?;
+        }
+        Ok(collector.picked(u64::from(leaves.totals().total())))
     }
 
     /// All leaves of the roots: seeks the root in which the page begins.
@@ -264,7 +314,7 @@ impl<'a> View<'a> {
             let newest = oldest - i64::from(row.root.totals.total());
             collector.skip = u64::try_from(position - newest).unwrap_or(0);
             let (id, created) = (row.root.id, row.root.created_at);
-            collector.take(&self.ended(row.no, id, created, row.root.totals))?;
+            collector.take(&self.stored(row.no, id, created, row.root.totals))?;
             position = oldest;
         }
         Ok(total)
@@ -280,7 +330,7 @@ impl<'a> View<'a> {
         };
         if needs_ended {
             Lane::new(query).walk(self, |no, id, created, totals| {
-                take(&self.ended(no, id, created, totals))
+                take(&self.stored(no, id, created, totals))
             })?;
         } else {
             let folds = self.active.folds().rev();
@@ -292,11 +342,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// Completes rows that were picked; reads the journal if answers are wanted.
+/// Completes rows that were picked; reads the journal for up to so many bytes of answers.
 pub(super) fn complete(
     tx: &Connection,
     picked: Picked,
-    with_answers: bool,
+    answers_bytes_max: usize,
 ) -> Result<Page<Leaf>, Error> {
     let mut rows: Vec<Leaf> = picked
         .picks
@@ -306,22 +356,25 @@ pub(super) fn complete(
             host: pick.host,
             state: pick.slot.state(pick.created),
             answer: None,
+            answer_left_out: false,
         })
         .collect();
-    if with_answers {
+    if answers_bytes_max > 0 {
         let placed = rows.iter_mut().zip(&picked.picks);
         let mut wanted: Vec<_> = placed
             .filter_map(|(row, pick)| Some((pick.slot.place()?, row)))
             .collect();
         wanted.sort_by_key(|(place, _)| place.block);
-        let mut open: Option<(u32, Block)> = None;
+        let mut answers = Answers::new(tx);
+        let mut room = answers_bytes_max;
         for (place, row) in wanted {
-            let block = match open.take().filter(|(number, _)| *number == place.block) {
-                Some((_, block)) => block,
-                None => read_block(tx, place.block)?,
-            };
-            row.answer = Some(block.answer(place.index, row.id.number)?);
-            open = Some((place.block, block));
+            if room == 0 {
+                row.answer_left_out = true;
+                continue;
+            }
+            let answer = answers.read(place, row.id.number)?;
+            room = room.saturating_sub(answer.len());
+            row.answer = Some(answer);
         }
     }
     Ok(Page {
@@ -330,10 +383,38 @@ pub(super) fn complete(
     })
 }
 
-fn read_block(tx: &Connection, number: u32) -> Result<Block, Error> {
-    let data: Option<Vec<u8>> = tx
-        .prepare_cached("SELECT data FROM journal WHERE block = ?")?
-        .query_row([number], |row| row.get(0))
-        .optional()?;
-    Block::open(&data.ok_or_else(|| Error::Corrupt(format!("journal block {number} is gone")))?)
+/// Reads answers from the journal; fast if the places come in the order of their blocks.
+pub(super) struct Answers<'a> {
+    tx: &'a Connection,
+    open: Option<(u32, Block)>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(tx: &'a Connection) -> Self {
+        Self { tx, open: None }
+    }
+
+    /// The answer of leaf `number` at this place.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if there is none.
+    pub(super) fn read(&mut self, place: Place, number: u32) -> Result<Vec<u8>, Error> {
+        let block = match self.open.take().filter(|it| it.0 == place.block) {
+            Some((_, block)) => block,
+            None => self.block(place.block)?,
+        };
+        let answer = block.answer(place.index, number);
+        self.open = Some((place.block, block));
+        answer
+    }
+
+    fn block(&self, number: u32) -> Result<Block, Error> {
+        let mut select = self
+            .tx
+            .prepare_cached("SELECT data FROM journal WHERE block = ?")?;
+        let mut rows = select.query([number])?;
+        let row = rows.next()?;
+        let row = row.ok_or_else(|| Error::Corrupt(format!("journal block {number} is gone")))?;
+        Block::open(row.get_ref(0)?.as_blob().unwrap_or_default())
+    }
 }

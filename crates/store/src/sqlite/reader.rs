@@ -1,6 +1,7 @@
 //! Connections that only read: a few, opened when needed and kept.
 //!
-//! Owns the pool. Used by everything that reads the file, on tokio's threads for blocking work.
+//! Owns the pool. Used by everything that reads the file: short reads where they are asked for, long
+//! ones on tokio's threads for blocking work, at most [`READERS`] at a time.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::schema;
 use crate::Error;
 
-/// Reads that run at the same time.
+/// Long reads that run at the same time.
 const READERS: usize = 4;
 
 /// See the module.
@@ -19,7 +20,7 @@ const READERS: usize = 4;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    /// A permit for each read that may run; closed with the store.
+    /// A permit for each long read that may run; closed with the store.
     pub(super) permits: Arc<Semaphore>,
 }
 
@@ -33,19 +34,26 @@ impl Readers {
         }
     }
 
-    /// Lends a connection. The caller holds a permit.
+    /// Lends a connection.
     pub(super) fn lend<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.permits.is_closed() {
+            return Err(super::closed());
+        }
         let kept = idle().pop();
         let connection = match kept {
             Some(connection) => connection,
             None => schema::open_reader(&self.path)?,
         };
         let result = work(&connection);
-        idle().push(connection);
+        let mut idle = idle();
+        if !self.permits.is_closed() {
+            idle.push(connection);
+        }
+        drop(idle);
         result
     }
 

@@ -83,6 +83,43 @@ pub(super) fn read_hosts(
     })
 }
 
+/// Finds out whether a root has exactly the rows and bytes of so many leaves: of hosts, and of states
+/// if it `has_ended`.
+///
+/// # Errors
+/// [`Error::Corrupt`] if not.
+pub(super) fn check_lengths(
+    tx: &Connection,
+    root: i64,
+    leaves: u32,
+    has_ended: bool,
+) -> Result<(), Error> {
+    let first = root << SEGMENT_BITS;
+    let last = first | ((1 << SEGMENT_BITS) - 1);
+    let states = if has_ended { leaves } else { 0 };
+    for (table, leaves, width) in [
+        ("host_segment", leaves, HOST_BYTES),
+        ("state_segment", states, Slot::BYTES),
+    ] {
+        let found: (i64, i64) = tx
+            .prepare_cached(&format!(
+                "SELECT count(*), coalesce(sum(length(data)), 0) FROM {table}
+                 WHERE segment BETWEEN ? AND ?"
+            ))?
+            .query_row((first, last), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let expected = (
+            i64::from(leaves.div_ceil(limits::SEGMENT_LEAVES)),
+            i64::try_from(size(leaves).saturating_mul(width)).unwrap_or(i64::MAX),
+        );
+        if found != expected {
+            return Err(Error::Corrupt(format!(
+                "{table} has {found:?} rows and bytes of it, not {expected:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// States of leaves `first` to `last` (from 1, inclusive) of a finished root.
 pub(super) fn read_states(
     tx: &Connection,

@@ -1,5 +1,6 @@
 //! Small values that the node keeps, and the pulse by which it sees that writing works.
 
+use model::UnixMillis;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::Error;
@@ -24,4 +25,17 @@ pub(super) fn beat(tx: &Connection) -> Result<(), Error> {
     tx.prepare_cached("UPDATE pulse SET beats = beats + 1")?
         .execute([])?;
     Ok(())
+}
+
+/// See [`crate::Store::nonce_burn`].
+pub(super) fn nonce_burn(
+    tx: &Connection,
+    hash: &[u8],
+    expires_at: UnixMillis,
+    now: UnixMillis,
+) -> Result<bool, Error> {
+    tx.prepare_cached("DELETE FROM nonce WHERE expires_ms < ?")?
+        .execute([now.0])?;
+    let sql = "INSERT INTO nonce (hash, expires_ms) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    Ok(tx.prepare_cached(sql)?.execute((hash, expires_at.0))? > 0)
 }

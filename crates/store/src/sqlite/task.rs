@@ -23,11 +23,13 @@ pub(super) struct View<'a> {
 /// A row of the root table.
 pub(super) struct RootRow {
     pub(super) no: i64,
+    /// Blocks of its journal.
+    pub(super) blocks: u32,
     pub(super) root: Root,
 }
 
 const COLUMNS: &str = "no, id, type, source, name, operator, created_ms, deadline_ms, \
-                       cancelled_ms, ended_ms, total, success, fail, timeout, work";
+                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks";
 
 /// Reads a row of [`COLUMNS`]; unfinished leaves are taken for waiting.
 pub(super) fn root_of(row: &Row<'_>) -> Result<RootRow, Error> {
@@ -36,6 +38,7 @@ pub(super) fn root_of(row: &Row<'_>) -> Result<RootRow, Error> {
         .ok_or_else(|| Error::Corrupt(format!("a root of type {number}")))?;
     Ok(RootRow {
         no: row.get(0)?,
+        blocks: row.get(15)?,
         root: Root {
             id: RootId::from_bytes(row.get(1)?),
             task_type,
@@ -81,16 +84,8 @@ pub(super) fn create(
     new: NewRoot,
     hosts: Vec<HostNo>,
 ) -> Result<Created, Error> {
-    let found = batch
-        .tx
-        .prepare_cached("SELECT id FROM root WHERE request_key = ?")?
-        .query_row([&new.request_key], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = found {
-        return Ok(Created {
-            id: RootId::from_bytes(id),
-            existed: true,
-        });
+    if let Some(id) = of_request(batch.tx, i64::MAX, &new.request_key, &new.request_digest)? {
+        return Ok(Created { id, existed: true });
     }
     if hosts.len() > limits::ROOT_HOSTS_MAX || !hosts.is_sorted_by(|a, b| a < b) {
         return Err(Error::Corrupt(
@@ -107,6 +102,24 @@ pub(super) fn create(
         id: new.id,
         existed: false,
     })
+}
+
+/// The root of a request, among those up to number `no_max`.
+fn of_request(
+    tx: &Connection,
+    no_max: i64,
+    key: &str,
+    digest: &[u8; 32],
+) -> Result<Option<RootId>, Error> {
+    let mut select = tx.prepare_cached(
+        "SELECT id, request_digest = ? FROM root WHERE request_key = ? AND no <= ?",
+    )?;
+    let found = select.query_row((digest, key, no_max), |row| Ok((row.get(0)?, row.get(1)?)));
+    match found.optional()? {
+        Some((id, true)) => Ok(Some(RootId::from_bytes(id))),
+        Some((_, false)) => Err(Error::Conflict),
+        None => Ok(None),
+    }
 }
 
 fn insert(tx: &Connection, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
@@ -137,8 +150,9 @@ fn insert(tx: &Connection, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
     let leaves = i64::try_from(leaves).unwrap_or(i64::MAX);
     tx.prepare_cached(
         "INSERT INTO root (id, type, source, name, operator, work, created_ms, deadline_ms,
-           ended_ms, total, rank_type, cum_type, rank_source, cum_source, request_key)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           ended_ms, total, rank_type, cum_type, rank_source, cum_source, request_key,
+           request_digest)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         new.id.as_bytes(),
@@ -156,19 +170,19 @@ fn insert(tx: &Connection, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
         rank_source,
         cum_source,
         new.request_key,
+        new.request_digest,
     ])?;
     Ok(tx.last_insert_rowid())
 }
 
 /// Cancels a root; see [`crate::Store::root_cancel`].
 pub(super) fn cancel(batch: &mut Batch<'_>, id: RootId, now: UnixMillis) -> Result<bool, Error> {
-    if let Some((stage, _)) = batch.stage(id) {
-        return Ok(stage.cancel(now));
+    if let Some((stage, blocks)) = batch.stage(id) {
+        return Ok(stage.cancel(blocks, now));
     }
-    match find(batch.tx, id)? {
-        Some(_) => Ok(false),
-        None => Err(Error::NotFound),
-    }
+    let row = find(batch.tx, id)?.ok_or(Error::NotFound)?;
+    batch.active.check(row.no, id)?;
+    Ok(false)
 }
 
 /// The row of a root, whatever the memory says.
@@ -264,7 +278,7 @@ impl Lane {
         let mut select = view.tx.prepare_cached(&sql)?;
         let params = self.params(&[rank, view.active.no_max()]);
         let mut found = select.query_and_then(params_from_iter(params), |row| {
-            Ok::<_, Error>((root_of(row)?, row.get(15)?))
+            Ok::<_, Error>((root_of(row)?, row.get(16)?))
         })?;
         found.next().transpose()
     }
@@ -317,6 +331,15 @@ impl View<'_> {
         Ok(row
             .filter(|it| it.no <= self.active.no_max())
             .map(|it| it.root))
+    }
+
+    /// The root of a request; see [`crate::Store::root_of_request`].
+    pub(super) fn root_of_request(
+        self,
+        key: &str,
+        digest: &[u8; 32],
+    ) -> Result<Option<RootId>, Error> {
+        of_request(self.tx, self.active.no_max(), key, digest)
     }
 
     /// A page of roots; see [`crate::Store::root_page`].

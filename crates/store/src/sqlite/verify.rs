@@ -3,36 +3,99 @@
 //! Owns the rebuild of a root from its journal, for a start after whatever happened, and the
 //! comparison of everything stored with such a rebuild. Never repairs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use model::{Event, RootId, Totals};
 use rusqlite::{Connection, params};
 
 use super::batch::Batch;
+use super::page::Answers;
 use super::segment;
 use super::task::{self, RootRow};
 use crate::Error;
 use crate::fold::{Fold, Slot};
-use crate::journal::Block;
+use crate::journal::{self, Block};
 
-/// The unfinished roots, from their journals, oldest first.
-pub(super) fn rebuild_unfinished(tx: &Connection) -> Result<Vec<Fold>, Error> {
-    let rows = task::rows(tx, "WHERE ended_ms IS NULL ORDER BY no", &[])?;
-    rows.into_iter().map(|row| rebuild(tx, row)).collect()
+/// The unfinished roots, from their journals, oldest first; then the numbers of those that do not
+/// read, each of which is logged.
+pub(super) fn rebuild_unfinished(tx: &Connection) -> Result<(Vec<Fold>, BTreeSet<i64>), Error> {
+    let mut select = tx.prepare("SELECT no FROM root WHERE ended_ms IS NULL ORDER BY no")?;
+    let numbers = select.query_map([], |row| row.get(0))?;
+    let (mut folds, mut damaged) = (Vec::new(), BTreeSet::new());
+    for no in numbers {
+        let no = no?;
+        let mut id = None;
+        match rebuild_running(tx, no, &mut id) {
+            Ok(fold) => folds.push(fold),
+            Err(Error::Corrupt(text)) => {
+                let id = id.map_or_else(|| "unknown".into(), |it| it.to_string());
+                tracing::error!(
+                    root.id = id,
+                    root.no = no,
+                    "a running root is set aside, its stored data is damaged: {text}"
+                );
+                damaged.insert(no);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((folds, damaged))
 }
 
-fn rebuild(tx: &Connection, row: RootRow) -> Result<Fold, Error> {
-    let hosts = segment::read_hosts(tx, row.no, 1, row.root.totals.total())?;
-    let mut fold = Fold::new(row.no, row.root, hosts);
-    let mut select =
-        tx.prepare_cached("SELECT block, data FROM journal WHERE root_no = ? ORDER BY block")?;
-    let mut blocks = select.query([fold.no])?;
-    while let Some(found) = blocks.next()? {
-        let number: u32 = found.get(0)?;
-        let data = found.get_ref(1)?.as_blob().unwrap_or_default();
-        let block = Block::open(data)?;
-        fold.replay(number, &block.records()?)?;
+fn rebuild_running(tx: &Connection, no: i64, id: &mut Option<RootId>) -> Result<Fold, Error> {
+    let row = row(tx, no)?;
+    *id = Some(row.root.id);
+    let fold = rebuild(tx, row)?;
+    if fold.root.ended_at.is_some() {
+        return Err(Error::Corrupt("all of its leaves have ended".into()));
     }
     Ok(fold)
+}
+
+fn row(tx: &Connection, no: i64) -> Result<RootRow, Error> {
+    let found = task::rows(tx, "WHERE no = ?", &[no.into()])?.pop();
+    found.ok_or_else(|| Error::Corrupt("its row does not read".into()))
+}
+
+/// A root as its journal alone tells it.
+fn rebuild(tx: &Connection, row: RootRow) -> Result<Fold, Error> {
+    let RootRow {
+        no,
+        blocks,
+        mut root,
+    } = row;
+    let total = root.totals.total();
+    segment::check_lengths(tx, no, total, root.ended_at.is_some())?;
+    let hosts = segment::read_hosts(tx, no, 1, total)?;
+    if !hosts.is_sorted_by(|a, b| a < b) {
+        return Err(Error::Corrupt("its hosts do not ascend".into()));
+    }
+    root.cancelled_at = None;
+    root.ended_at = hosts.is_empty().then_some(root.created_at);
+    let mut fold = Fold::new(no, root, hosts);
+    let mut select =
+        tx.prepare_cached("SELECT block, data FROM journal WHERE root_no = ? ORDER BY block")?;
+    let mut found = select.query([no])?;
+    while let Some(row) = found.next()? {
+        let number: u32 = row.get(0)?;
+        let block = Block::open(row.get_ref(1)?.as_blob().unwrap_or_default())?;
+        fold.blocks += 1;
+        if block.sequence != fold.blocks {
+            return Err(Error::Corrupt(format!(
+                "block {} of its journal is missing",
+                fold.blocks
+            )));
+        }
+        fold.replay(number, &block.records()?)?;
+    }
+    if fold.blocks == blocks {
+        Ok(fold)
+    } else {
+        Err(Error::Corrupt(format!(
+            "its journal has {} blocks of {blocks}",
+            fold.blocks
+        )))
+    }
 }
 
 /// Compares what is in the file with its journals: one line per difference.
@@ -92,44 +155,71 @@ fn collect(
 
 fn root(tx: &Connection, no: i64) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
-    let Some(row) = task::rows(tx, "WHERE no = ?", &[no.into()])?.pop() else {
-        return Ok(lines);
-    };
-    let (stored, has_ended) = (row.root.totals, row.root.ended_at.is_some());
+    let row = row(tx, no)?;
+    let stored = row.root.clone();
     let fold = rebuild(tx, row)?;
-    let totals = fold.root.totals;
-    if totals.ended() + totals.unfinished() != stored.total() {
+    let (totals, journal) = (stored.totals, &fold.root);
+    if journal.totals.total() != totals.total() {
         lines.push(format!(
-            "the leaves by status are not {} together: {totals:?}",
-            stored.total()
+            "the leaves by status are not {} together: {:?}",
+            totals.total(),
+            journal.totals
         ));
     }
-    if (stored.success, stored.fail, stored.timeout)
-        != (totals.success, totals.fail, totals.timeout)
-    {
-        lines.push(format!("the row counts {stored:?}, the journal {totals:?}"));
-    }
-    if has_ended != (totals.unfinished() == 0) {
+    let ended = |it: Totals| (it.success, it.fail, it.timeout);
+    if ended(totals) != ended(journal.totals) {
         lines.push(format!(
-            "marked as ended: {has_ended}, unfinished leaves: {}",
-            totals.unfinished()
+            "the row counts {totals:?}, the journal {:?}",
+            journal.totals
         ));
     }
-    if has_ended {
-        let states = segment::read_states(tx, no, 1, stored.total())?;
-        lines.extend(differences(fold.slots(), &states));
-        let counts = segment::read_counts(tx, no, stored.total())?;
-        if counts != fold.counts() {
+    for (what, stored, journal) in [
+        ("ended", stored.ended_at, journal.ended_at),
+        ("was cancelled", stored.cancelled_at, journal.cancelled_at),
+    ] {
+        if stored != journal {
+            lines.push(format!(
+                "the row says that it {what} at {stored:?}, the journal {journal:?}"
+            ));
+        }
+    }
+    let mut slots: Vec<Slot> = fold.slots().collect();
+    if stored.ended_at.is_some() {
+        let states = segment::read_states(tx, no, 1, totals.total())?;
+        lines.extend(differences(&slots, &states));
+        slots = states;
+        if segment::read_counts(tx, no, totals.total())? != fold.counts() {
             lines.push("the counts per block differ from the journal".into());
         }
     }
+    lines.extend(misplaced(tx, &slots)?);
     Ok(lines)
 }
 
+/// The leaves whose answers are not where they should be.
+fn misplaced(tx: &Connection, slots: &[Slot]) -> Result<Option<String>, Error> {
+    let placed = (1_u32..).zip(slots);
+    let mut placed: Vec<_> = placed
+        .filter_map(|(no, it)| Some((it.place()?, no)))
+        .collect();
+    placed.sort_unstable_by_key(|(place, _)| (place.block, place.index));
+    let mut answers = Answers::new(tx);
+    let (mut count, mut first) = (0, None);
+    for (place, number) in placed {
+        match answers.read(place, number) {
+            Ok(_) => {}
+            Err(Error::Corrupt(text)) => {
+                count += 1;
+                first.get_or_insert(text);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(first.map(|it| format!("{count} answers are not where they should be: {it}")))
+}
+
 fn active(tx: &Connection, fold: &Fold) -> Result<Vec<String>, Error> {
-    let Some(row) = task::rows(tx, "WHERE no = ?", &[fold.no.into()])?.pop() else {
-        return Ok(vec!["in memory and not in the file".into()]);
-    };
+    let row = row(tx, fold.no)?;
     let mut lines = Vec::new();
     if row.root.cancelled_at != fold.root.cancelled_at {
         lines.push("the memory and the file differ about its cancellation".into());
@@ -138,10 +228,16 @@ fn active(tx: &Connection, fold: &Fold) -> Result<Vec<String>, Error> {
     if rebuilt.hosts() != fold.hosts() {
         lines.push("the memory has other hosts than the file".into());
     }
-    let settled =
-        |fold: &Fold| -> Vec<Slot> { fold.slots().iter().map(|it| it.settled()).collect() };
-    lines.extend(differences(&settled(&rebuilt), &settled(fold)));
-    if !segment::counts_of(fold.slots()).eq(fold.counts().iter().copied()) {
+    let is_forgotten = !journal::is_kept(Event::Taken, fold.root.task_type);
+    let settled = |it: Slot| if is_forgotten { it.settled() } else { it };
+    let of_journal: Vec<Slot> = rebuilt.slots().map(settled).collect();
+    let of_memory: Vec<Slot> = fold.slots().map(settled).collect();
+    lines.extend(differences(&of_journal, &of_memory));
+    if rebuilt.blocks != fold.blocks {
+        lines.push("the memory has another number of journal blocks than the file".into());
+    }
+    let slots: Vec<Slot> = fold.slots().collect();
+    if !segment::counts_of(&slots).eq(fold.counts().iter().copied()) {
         lines.push("the counts per block in memory differ from its leaves".into());
     }
     Ok(lines)

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use model::limits;
@@ -167,9 +168,10 @@ impl Writer {
         let failure = match self.transact(&mut jobs) {
             Ok(publication) => {
                 let active = self.shared.active.write();
-                active
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .publish(publication);
+                let mut active = active.unwrap_or_else(PoisonError::into_inner);
+                Arc::make_mut(&mut active).publish(publication);
+                drop(active);
+                self.shared.generation.fetch_add(1, Ordering::Release);
                 None
             }
             Err(failure) => {

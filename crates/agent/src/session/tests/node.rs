@@ -8,8 +8,8 @@ use model::{LeafId, RootId, UnixMillis};
 use prost::Message as _;
 use protocol::endpoint::Endpoint;
 use protocol::frame::{
-    Ack, Cancel, Challenge, Down, DownFrame, Hello, LeafResult, OrderKey, Refused, SignedOrder, Up,
-    UpFrame, Welcome, session_message,
+    Ack, Cancel, Challenge, Down, DownFrame, Heartbeat, Hello, LeafResult, OrderKey, Refused,
+    SignedOrder, Up, UpFrame, Welcome, session_message,
 };
 use protocol::order::{Order, key_id, sign};
 use protocol::work::{OpsWork, Work};
@@ -82,11 +82,7 @@ impl Node {
     }
 
     pub(crate) fn order_keys(&self) -> Vec<OrderKey> {
-        let public_key = self.key.public_key().as_ref().to_vec();
-        vec![OrderKey {
-            id: key_id(&public_key),
-            public_key,
-        }]
+        vec![order_key(&self.key)]
     }
 
     /// Takes a connection up to the greeting, whose signature it verifies.
@@ -116,7 +112,7 @@ impl Node {
     }
 
     /// Takes a connection and welcomes it.
-    pub(crate) async fn accept(&self) -> Peer {
+    pub(crate) async fn welcome(&self) -> Peer {
         let mut peer = self.greet().await;
         let welcome = Welcome {
             host_uuid: HOST.into(),
@@ -125,13 +121,38 @@ impl Node {
         peer.say(DownFrame::Welcome(welcome)).await;
         peer
     }
+
+    /// Opens a session, which it is when the agent has said that it is there.
+    pub(crate) async fn accept(&self) -> Peer {
+        let mut peer = self.welcome().await;
+        let first = peer.try_hear_any().await;
+        assert_eq!(first, Some(UpFrame::Heartbeat(Heartbeat { now_ms: 0 })));
+        peer
+    }
 }
 
 pub(crate) fn key(seed: u8) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
 }
 
+pub(crate) fn order_key(key: &Ed25519KeyPair) -> OrderKey {
+    let public_key = key.public_key().as_ref().to_vec();
+    OrderKey {
+        id: key_id(&public_key),
+        public_key,
+    }
+}
+
 impl Peer {
+    /// Says several things before the agent can answer the first.
+    pub(crate) async fn say_at_once(&mut self, frames: impl IntoIterator<Item = DownFrame>) {
+        for frame in frames {
+            let bytes = Down::from(frame).encode_to_vec();
+            self.socket.feed(Message::binary(bytes)).await.unwrap();
+        }
+        self.socket.flush().await.unwrap();
+    }
+
     pub(crate) async fn say(&mut self, frame: DownFrame) {
         let bytes = Down::from(frame).encode_to_vec();
         self.socket.send(Message::binary(bytes)).await.unwrap();
@@ -161,15 +182,27 @@ impl Peer {
         self.say(DownFrame::Refused(refused)).await;
     }
 
+    /// Says what time it is by the node's clock.
+    pub(crate) async fn beat(&mut self, now_ms: i64) {
+        self.say(DownFrame::Heartbeat(Heartbeat { now_ms })).await;
+    }
+
     /// The agent's next frame; `None`: the connection is closed.
-    pub(crate) async fn try_hear(&mut self) -> Option<UpFrame> {
+    pub(crate) async fn try_hear_any(&mut self) -> Option<UpFrame> {
         loop {
             let message = self.socket.next().await?.ok()?;
             if let Message::Binary(bytes) = message {
-                match Up::decode(bytes).unwrap().frame.unwrap() {
-                    UpFrame::Heartbeat(_) => {}
-                    frame => return Some(frame),
-                }
+                return Up::decode(bytes).unwrap().frame;
+            }
+        }
+    }
+
+    /// The agent's next frame but signs of life; `None`: the connection is closed.
+    pub(crate) async fn try_hear(&mut self) -> Option<UpFrame> {
+        loop {
+            match self.try_hear_any().await? {
+                UpFrame::Heartbeat(_) => {}
+                frame => return Some(frame),
             }
         }
     }

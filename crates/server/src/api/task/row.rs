@@ -10,7 +10,7 @@ use store::{Leaf, LeafSlot, Root};
 
 use crate::api::host::Addresses;
 use crate::service::Error;
-use crate::service::task::{LeafView, RootView};
+use crate::service::task::{LeafView, Manual, RootView};
 
 pub(super) fn root_row(view: &RootView) -> Result<Task, Error> {
     let root = &view.root;
@@ -108,7 +108,7 @@ fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
         online: Some(view.online),
         ..HostDetail::default()
     };
-    if let Some(command) = &view.manual_command {
+    if let Manual::Command(command) = &view.manual {
         detail.dispatch_type = Dispatch::Manual.into();
         detail.res_code.push(cause::FIX_RUN_BY_HAND.to_string());
         detail.res_msg.push(command.clone());
@@ -153,6 +153,9 @@ fn problem_type(root: &Root) -> String {
     }
 }
 
+/// What a list says instead of an answer that does not fit.
+const LEFT_OUT: &str = "the answer is too large for a list: ask for this task by its TaskId";
+
 /// Why a leaf waits, or why it ended.
 fn message(root: &Root, view: &LeafView) -> String {
     let state = view.leaf.state;
@@ -160,6 +163,7 @@ fn message(root: &Root, view: &LeafView) -> String {
     let answered = answered.filter(|it| !it.is_empty());
     match (state.status, answered) {
         (_, Some(text)) => text.to_owned(),
+        _ if view.leaf.answer_left_out => LEFT_OUT.to_owned(),
         (Status::Success, None) => String::new(),
         (Status::Fail | Status::Timeout, None) => state.reason.sentence().to_owned(),
         (Status::Init | Status::Start | Status::Dispatch, None) => waits(root, view),
@@ -179,7 +183,10 @@ fn waits(root: &Root, view: &LeafView) -> String {
             format!("the host has the order and is offline since {seen}")
         }
         (_, true) => "being handed to the host".to_owned(),
-        (_, false) => format!("host offline since {seen}"),
+        (_, false) => match &view.manual {
+            Manual::Withheld(why) => format!("host offline since {seen}; {why}"),
+            Manual::None | Manual::Command(_) => format!("host offline since {seen}"),
+        },
     }
 }
 

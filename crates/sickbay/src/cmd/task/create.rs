@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::watch::{self, Manner};
 use crate::exit::{Exit, Usage};
-use crate::ui::{Ui, count};
+use crate::ui::{Ui, clean_line, count};
 
 /// Arguments of `sickbay task create`.
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<
         (false, false) => {
             let hosts = count(u64::from(created.total_count), "host");
             ui.object(&json!(created), "TaskId", || {
-                format!("created task {} on {hosts}", created.task_id)
+                format!("created task {} on {hosts}", clean_line(&created.task_id))
             })?;
             return Ok(Exit::Success);
         }
@@ -67,7 +67,7 @@ pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<
 fn param(args: &Args) -> Result<String, Usage> {
     let mut object = Map::new();
     for (key, text) in &args.params {
-        if object.insert(key.clone(), value(text)).is_some() {
+        if object.insert(key.clone(), value(key, text)).is_some() {
             return Err(Usage(format!("-p {key} is given twice")));
         }
     }
@@ -101,9 +101,13 @@ fn param(args: &Args) -> Result<String, Usage> {
     Ok(Value::from(object).to_string())
 }
 
-/// JSON if it is a number, a truth value, an array or an object; else the text itself.
-fn value(text: &str) -> Value {
+/// Keys whose value is always text: `command=true` runs the program `true`.
+const TEXT_KEYS: [&str; 5] = ["command", "runAs", "problemType", "subject", "clientToken"];
+
+/// JSON if it is a number, a truth value, an array or an object, and the key may have such a value; else the text itself.
+fn value(key: &str, text: &str) -> Value {
     match serde_json::from_str(text) {
+        _ if TEXT_KEYS.contains(&key) => Value::from(text),
         Ok(it @ (Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_))) => it,
         Ok(Value::Null | Value::String(_)) | Err(_) => Value::from(text),
     }
@@ -171,7 +175,10 @@ mod tests {
             ("5 apples", json!("5 apples")),
             ("", json!("")),
         ] {
-            assert_eq!(value(text), expected, "{text}");
+            assert_eq!(value("args", text), expected, "{text}");
+        }
+        for text in ["true", "7", "[]"] {
+            assert_eq!(value("command", text), json!(text));
         }
     }
 }

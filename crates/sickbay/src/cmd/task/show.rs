@@ -5,7 +5,7 @@ use protocol::api::task::{Task, read_details};
 use serde_json::{Value, json};
 
 use super::group::Groups;
-use crate::ui::{Format, Ui, time};
+use crate::ui::{Format, Ui, clean_line, time};
 
 /// Writes the task. A person sees the answers of all hosts grouped; a program gets what the API gives for the task, with
 /// `DetailData` unpacked.
@@ -14,7 +14,7 @@ pub(super) async fn show(task: &Task, client: &Client, ui: &Ui) -> anyhow::Resul
     if ui.format() == Format::Table {
         let groups = groups(task, client).await?;
         ui.line(&head(task, &value))?;
-        return Ok(ui.line(groups.text().trim_end())?);
+        return Ok(ui.line(groups.text(ui.width()).trim_end())?);
     }
     if let Some(details) = value.get_mut("DetailData") {
         *details = json!(read_details(&task.detail_data)?);
@@ -51,8 +51,9 @@ fn head(task: &Task, value: &Value) -> String {
     if task.task_end_time.is_some() {
         lines.push(format!("ended    {}", time(value, "TaskEndTime")));
     }
-    lines.push(format!("hosts    {}: {}\n", task.total_count, tally(task)));
-    lines.join("\n")
+    lines.push(format!("hosts    {}: {}", task.total_count, tally(task)));
+    let lines: Vec<String> = lines.iter().map(|it| clean_line(it)).collect();
+    lines.join("\n") + "\n"
 }
 
 /// How many hosts stand where, in words; those where none stands are left out.

@@ -16,11 +16,13 @@ CREATE TABLE root (
   success INTEGER NOT NULL DEFAULT 0,
   fail INTEGER NOT NULL DEFAULT 0,
   timeout INTEGER NOT NULL DEFAULT 0,
+  blocks INTEGER NOT NULL DEFAULT 0,
   rank_type INTEGER NOT NULL,
   cum_type INTEGER NOT NULL,
   rank_source INTEGER NOT NULL,
   cum_source INTEGER NOT NULL,
   request_key TEXT NOT NULL UNIQUE,
+  request_digest BLOB NOT NULL,
   work TEXT NOT NULL
 ) STRICT;
 CREATE INDEX root_type_created ON root(type, created_ms);
@@ -43,7 +45,8 @@ CREATE TABLE count_block (
   timeout INTEGER NOT NULL
 ) STRICT;
 
--- What happened, in order. The truth that states and counts derive from.
+-- What happened, in order. The truth that states and counts derive from. The blocks of a root are
+-- numbered inside, from 1 to root.blocks.
 CREATE TABLE journal (block INTEGER PRIMARY KEY, root_no INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE INDEX journal_root ON journal(root_no);
 
@@ -60,10 +63,14 @@ CREATE TABLE host (
   facts TEXT NOT NULL
 ) STRICT;
 CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
+CREATE INDEX host_key ON host(public_key) WHERE removed_ms IS NULL;
 
 CREATE TABLE install_code (
-  code TEXT PRIMARY KEY,
+  id TEXT PRIMARY KEY,
+  sealed_code BLOB NOT NULL,
   expires_ms INTEGER NOT NULL,
+  uses_max INTEGER NOT NULL,
+  uses INTEGER NOT NULL,
   group_id INTEGER NOT NULL,
   group_name TEXT NOT NULL,
   os TEXT NOT NULL,
@@ -95,10 +102,15 @@ CREATE TABLE token (
   sealed_secret BLOB NOT NULL,
   token_hash BLOB NOT NULL,
   policy TEXT NOT NULL,
+  issuer TEXT NOT NULL,
   expires_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX token_user ON token(user);
 CREATE INDEX token_expires ON token(expires_ms);
+
+-- Nonces of requests that changed something, so that a restart does not forget them.
+CREATE TABLE nonce (hash BLOB PRIMARY KEY, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX nonce_expires ON nonce(expires_ms);
 
 CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 -- One row that is rewritten to see whether writing works.
