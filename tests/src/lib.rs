@@ -1,1 +1,21 @@
-//! stub
+//! The harness of the whole-house tests: the built programs, each test with its own server, agents, folder and port.
+//!
+//! Owns starting and killing, and waiting for a condition. Never looks inside a program: everything is seen through its command
+//! line, its API and its files. Whatever a test started is gone when the test is, and what it logged is printed if it failed.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+mod agent;
+mod http;
+mod program;
+mod server;
+mod wait;
+
+pub use agent::Agent;
+pub use http::{Reply, Request, now_ms, unique};
+pub use program::{Program, Said, binary, run, shell};
+pub use server::{ROOT_ID, ROOT_SECRET, Server};
+pub use wait::{PATIENCE, until};

@@ -107,8 +107,10 @@ pub(super) fn secret(text: &str, word: &str, start: usize) -> Option<Span> {
         || (word.starts_with(JSON_IN_BASE64) && word.len() >= JSON_BYTES_MIN)
         || word.starts_with(PEM_IN_BASE64)
         || is_postgres_hash(word);
-    let end = start + take(text, start, is_base64).len().max(word.len());
-    is_known.then_some(Span { start, end })
+    is_known.then(|| Span {
+        start,
+        end: start + take(text, start, is_base64).len().max(word.len()),
+    })
 }
 
 /// `md5` and 32 hexadecimal digits.

@@ -179,8 +179,10 @@ impl Name<'_> {
         });
         let ends = value.bytes().enumerate().find_map(|(at, byte)| {
             let rest = value.get(at..).filter(|_| matches!(byte, b'%' | b'\\'))?;
-            let is_end = |it: &&str| starts_with_any_case(rest, it);
-            ENCODED_ENDS.iter().any(|it| is_end(&it)).then_some(at)
+            ENCODED_ENDS
+                .iter()
+                .any(|it| starts_with_any_case(rest, it))
+                .then_some(at)
         });
         Some(Span {
             start,

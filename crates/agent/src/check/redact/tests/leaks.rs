@@ -329,7 +329,7 @@ fn texts_made_to_be_slow_are_not() {
         "%3",
         "\\n",
     ] {
-        let text = part.repeat(200_000 / part.len());
+        let text = part.repeat(100_000 / part.len());
         let (redacted, _) = redact(&text);
         assert!(!redacted.is_empty());
     }

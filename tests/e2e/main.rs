@@ -1,0 +1,27 @@
+//! The whole house through its front and back doors: every test starts the built programs and looks at what a user sees.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says why and ends"
+)]
+
+mod absent;
+mod access;
+mod agent_doors;
+mod assets;
+mod chaos;
+mod check;
+mod cli;
+mod crash;
+mod disk;
+mod manual;
+mod ops;
+mod parameters;
+mod refusals;
+mod sdk;
+mod secrets;
+mod seed;
+mod stop;
+mod waiting;
