@@ -80,7 +80,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             "sickbay",
             vec!["agent", "client", "model", "protocol", "server"],
         ),
-        ("bench", vec!["client", "model", "protocol"]),
+        ("bench", vec!["client", "model", "protocol", "store"]),
         ("tests", vec!["client", "model", "protocol"]),
     ]
     .into_iter()

@@ -34,8 +34,8 @@ pub(crate) async fn run(requests: usize, connections: usize) -> anyhow::Result<V
     let answer = once(&authority).await?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("bare");
-    let (_bare, bare_url) = listening(command, &answer)?;
-    let bare_authority = bare_url.trim_start_matches("http://").to_owned();
+    let bare_server = listening(command, &answer)?;
+    let bare_authority = bare_server.url.trim_start_matches("http://").to_owned();
     let share = (requests / ROUNDS).max(1);
     let (mut signed, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -1,13 +1,15 @@
 //! A control plane and an agent made of the real binaries, in a temporary directory.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail};
 use client::{Client, Config, HostQuery, NewInstallCode};
+use protocol::tls::Fingerprint;
 
 const KEY_ID: &str = "SBROOTbench";
+const ANY_PORT: &str = "127.0.0.1:0";
 const SECRET: &str = "bench-secret-of-32-characters-00";
 
 /// A process that ends with its owner.
@@ -32,27 +34,42 @@ pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Starts a program and waits for its line `listening on URL`.
-pub(crate) fn listening(mut command: Command, input: &[u8]) -> anyhow::Result<(Guarded, String)> {
+/// A server that listens.
+pub(crate) struct Listening {
+    pub(crate) process: Guarded,
+    pub(crate) url: String,
+    /// Of its certificate, if it speaks TLS.
+    pub(crate) pin: Option<Fingerprint>,
+}
+
+/// Starts a program and waits for its line `listening on URL`, and with TLS for the one after it,
+/// `certificate fingerprint HEX`.
+pub(crate) fn listening(mut command: Command, input: &[u8]) -> anyhow::Result<Listening> {
     let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = Guarded(started.context("starting a server")?);
-    if let Some(mut stdin) = child.0.stdin.take() {
+    let mut process = Guarded(started.context("starting a server")?);
+    if let Some(mut stdin) = process.0.stdin.take() {
         stdin.write_all(input)?;
     }
-    let stdout = child.0.stdout.take().context("a server without stdout")?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
-    Ok((
-        child,
-        url.with_context(|| format!("the server said `{line}`"))?,
-    ))
+    let stdout = process.0.stdout.take().context("a server without stdout")?;
+    let mut lines = BufReader::new(stdout).lines();
+    let mut said = |words: &str| -> anyhow::Result<String> {
+        let line = lines.next().transpose()?.unwrap_or_default();
+        let rest = line.strip_prefix(words).map(str::to_owned);
+        rest.with_context(|| format!("the server said `{line}`, not `{words}`"))
+    };
+    let url = said("listening on ")?;
+    let pin = match url.starts_with("https:") {
+        true => Some(Fingerprint::parse(&said("certificate fingerprint ")?)?),
+        false => None,
+    };
+    Ok(Listening { process, url, pin })
 }
 
 /// A running control plane.
 pub(crate) struct House {
-    _server: Guarded,
+    server: Guarded,
     pub(crate) url: String,
+    pub(crate) pin: Option<Fingerprint>,
     pub(crate) client: Client,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -63,10 +80,10 @@ pub(crate) const fn root_key() -> (&'static str, &'static str) {
 }
 
 /// The command that starts a server on a data directory.
-pub(crate) fn server(data: &std::path::Path) -> anyhow::Result<Command> {
+pub(crate) fn server(data: &Path, listen: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(program("sickbay")?);
     command
-        .args(["server", "--listen", "127.0.0.1:0", "--data"])
+        .args(["server", "--listen", listen, "--data"])
         .arg(data)
         .env("SICKBAY_ROOT_ACCESS_KEY_ID", KEY_ID)
         .env("SICKBAY_ROOT_ACCESS_KEY_SECRET", SECRET)
@@ -74,24 +91,63 @@ pub(crate) fn server(data: &std::path::Path) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+fn tls_server(data: &Path, listen: &str) -> anyhow::Result<Command> {
+    let mut command = server(data, listen)?;
+    command.arg("--tls");
+    Ok(command)
+}
+
 impl House {
     /// Starts a control plane.
     pub(crate) fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (server, url) = listening(server(&folder.path().join("server"))?, b"")?;
+        let server = server(&folder.path().join("server"), ANY_PORT)?;
+        Self::with(folder, server)
+    }
+
+    /// Starts a control plane that speaks TLS with a certificate of its own.
+    pub(crate) fn start_tls() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let server = tls_server(&folder.path().join("server"), ANY_PORT)?;
+        Self::with(folder, server)
+    }
+
+    fn with(folder: tempfile::TempDir, server: Command) -> anyhow::Result<Self> {
+        let server = listening(server, b"")?;
         let client = Client::new(Config {
-            endpoint: url.parse()?,
+            endpoint: server.url.parse()?,
             access_key_id: KEY_ID.to_owned(),
             access_key_secret: SECRET.to_owned(),
             security_token: None,
-            pin: None,
+            pin: server.pin,
         })?;
         Ok(Self {
-            _server: server,
-            url,
+            server: server.process,
+            url: server.url,
+            pin: server.pin,
             client,
             folder,
         })
+    }
+
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.0.id()
+    }
+
+    /// Kills the server of [`House::start_tls`] as a crash would.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.server.0.kill()?;
+        self.server.0.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on the same port and data; returns when it listens.
+    pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
+        let address = self.url.trim_start_matches("https://");
+        let server = tls_server(&self.folder.path().join("server"), address)?;
+        self.server = listening(server, b"")?.process;
+        Ok(())
     }
 
     /// Enrols and starts an agent; returns it and its host's uuid.

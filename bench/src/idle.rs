@@ -30,7 +30,7 @@ pub(crate) async fn run(seconds: u64) -> anyhow::Result<Value> {
 }
 
 /// User and system time used so far, in clock ticks (proc(5), fields 14 and 15 of `stat`).
-fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
+pub(crate) fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, rest) = stat.rsplit_once(')').context("reading stat")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
@@ -39,7 +39,7 @@ fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
 }
 
 /// A line of `/proc/PID/status`, in bytes.
-fn memory(pid: u32, name: &str) -> anyhow::Result<u64> {
+pub(crate) fn memory(pid: u32, name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
         .lines()

@@ -69,8 +69,9 @@ pub(crate) async fn run(
     })
 }
 
+/// So many in that time, as a rate.
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn per_second(count: usize, wall: Duration) -> f64 {
+pub(crate) fn per_second(count: usize, wall: Duration) -> f64 {
     count as f64 / wall.as_secs_f64()
 }
 
@@ -80,4 +81,14 @@ pub(crate) fn at(times: &[Duration], percent: usize) -> f64 {
     times
         .get(place)
         .map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
+}
+
+/// A time in ms.
+pub(crate) fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
+/// One rate as a part of another.
+pub(crate) fn ratio(rate: f64, ceiling: f64) -> f64 {
+    (rate / ceiling * 1_000.0).round() / 1_000.0
 }

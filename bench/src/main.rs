@@ -3,11 +3,18 @@
 //!
 //! `cargo build --release --bins && cargo run --release -p bench -- WORKLOAD [--json]`
 
+mod agents;
 mod api;
 mod bare;
+mod bare_agents;
+mod fanout;
 mod house;
 mod idle;
+mod ingest;
 mod load;
+mod numbers;
+mod query;
+mod reconnect;
 mod start;
 
 use std::process::ExitCode;
@@ -49,6 +56,33 @@ enum Workload {
         #[arg(long, default_value_t = 20)]
         runs: usize,
     },
+    /// Results into the store alone, beside the same bytes into a plain file
+    Ingest {
+        /// Leaves of the one root
+        #[arg(long, default_value_t = 100_000)]
+        leaves: u32,
+    },
+    /// Pages of leaves from the store alone: first, middle and last
+    Query {
+        /// Leaves in all; most of them in roots of 100,000
+        #[arg(long, default_value_t = 1_000_000)]
+        leaves: u32,
+    },
+    /// One order to many agents until every result is durable, beside a bare round of frames
+    Fanout {
+        /// Simulated agents
+        #[arg(long, default_value_t = 1_000)]
+        agents: usize,
+    },
+    /// From a crash of the server until all agents are back
+    Reconnect {
+        /// Simulated agents
+        #[arg(long, default_value_t = 1_000)]
+        agents: usize,
+    },
+    /// The server that `fanout` is compared with: frames over WebSocket and TLS and nothing else
+    #[command(hide = true)]
+    BareAgents,
     /// The bare HTTP server that `api` is compared with; answers every request with its input
     #[command(hide = true)]
     Bare,
@@ -83,6 +117,14 @@ fn run(workload: &Workload) -> anyhow::Result<Option<Value>> {
             } => Some(api::run(*requests, *connections).await?),
             Workload::Idle { seconds } => Some(idle::run(*seconds).await?),
             Workload::Start { runs } => Some(start::run(*runs)?),
+            Workload::Ingest { leaves } => Some(ingest::run(*leaves).await?),
+            Workload::Query { leaves } => Some(query::run(*leaves).await?),
+            Workload::Fanout { agents } => Some(fanout::run(*agents).await?),
+            Workload::Reconnect { agents } => Some(reconnect::run(*agents).await?),
+            Workload::BareAgents => {
+                bare_agents::serve().await?;
+                None
+            }
             Workload::Bare => {
                 bare::serve().await?;
                 None

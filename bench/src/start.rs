@@ -26,8 +26,12 @@ pub(crate) fn run(runs: usize) -> anyhow::Result<Value> {
     })?;
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("server");
-    let first = times(1, || listening(server(&data)?, b"").map(drop))?;
-    let again = times(runs, || listening(server(&data)?, b"").map(drop))?;
+    let first = times(1, || {
+        listening(server(&data, "127.0.0.1:0")?, b"").map(drop)
+    })?;
+    let again = times(runs, || {
+        listening(server(&data, "127.0.0.1:0")?, b"").map(drop)
+    })?;
     Ok(json!({
         "workload": "start",
         "n": runs,

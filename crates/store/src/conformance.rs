@@ -12,6 +12,7 @@
 #![expect(missing_docs, reason = "the names of the cases are sentences")]
 
 mod access;
+mod drop;
 mod host;
 mod leaf;
 mod naive;
@@ -21,6 +22,7 @@ mod root;
 use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
 
 pub use self::access::*;
+pub use self::drop::*;
 pub use self::host::*;
 pub use self::leaf::*;
 pub use self::pages::*;
@@ -58,6 +60,9 @@ macro_rules! store_conformance {
             many_callers_at_once_all_get_their_own_results
             readers_see_one_moment_while_a_root_ends
             every_page_is_as_a_naive_model_has_it
+            every_page_stays_right_when_the_oldest_roots_are_dropped
+            a_root_that_runs_and_the_newest_are_not_dropped
+            dropping_goes_on_where_it_stopped_and_is_never_half_seen
             hosts_are_added_seen_and_removed
             hosts_are_paged_by_number_and_by_filter
             install_codes_are_kept_newest_first

@@ -24,8 +24,8 @@ pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
 pub use sqlite::{Options, SqliteStore};
 pub use task::{
-    Applied, Created, Leaf, LeafEvent, LeafQuery, LeafSlot, NewRoot, Page, PageRequest, Root,
-    RootQuery, Window,
+    Applied, Created, Dropped, Leaf, LeafEvent, LeafQuery, LeafSlot, NewRoot, Page, PageRequest,
+    Root, RootQuery, Window,
 };
 
 /// Everything that is remembered. Each call is one transaction, or part of a group commit that is
@@ -53,6 +53,16 @@ pub trait Store: Send + Sync + 'static {
     async fn root_active(&self) -> Result<Vec<Root>, Error>;
     /// Marks a root as cancelled at `now`; returns whether it was unfinished and not yet cancelled.
     async fn root_cancel(&self, id: RootId, now: UnixMillis) -> Result<bool, Error>;
+    /// Drops the oldest roots with their leaves and request keys: those that started before `before`,
+    /// and those beyond the newest `keep_max`. The first that has not ended stops it, unless it was
+    /// set aside; the newest root always stays. A dropped root is gone at once, its rows go bit by
+    /// bit: one call deletes at most `rows_max` rows, in one commit, so call it until it is done.
+    async fn root_drop_oldest(
+        &self,
+        before: UnixMillis,
+        keep_max: Option<u64>,
+        rows_max: u32,
+    ) -> Result<Dropped, Error>;
 
     /// Runs each event through [`model::LeafState::next`] and stores what it says, in the group
     /// commit. One result per event, in order: a bad event spoils only itself. When this returns,

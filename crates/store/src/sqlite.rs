@@ -7,12 +7,14 @@ mod access;
 mod active;
 mod batch;
 mod calls;
+mod copy;
 mod failure;
 mod host;
 mod install_code;
 mod leaf;
 mod page;
 mod reader;
+mod retention;
 mod schema;
 mod segment;
 mod setting;
@@ -141,12 +143,35 @@ impl SqliteStore {
             path,
         };
         let thread = std::thread::Builder::new().name("store-writer".into());
-        let thread = thread.spawn(move || writer.run()).map_err(unavailable)?;
+        let thread = thread
+            .spawn(move || run_or_abort(writer))
+            .map_err(unavailable)?;
         Ok(Self {
             messages,
             shared,
             _writer: WriterThread(Some(thread)),
         })
+    }
+
+    /// Copies the store of directory `from` into directory `to`, where there is none, as it is at one
+    /// moment. Another process may have the store open and write to it. Returns the copy's length in
+    /// bytes; it is durable then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no store in `from`, [`Error::Conflict`] if there is one in `to`;
+    /// what the disks say.
+    pub fn copy(from: &Path, to: &Path) -> Result<u64, Error> {
+        copy::copy(from, to)
+    }
+
+    /// What [`crate::Store::verify`] finds in the store of directory `dir`, which nobody has open.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no store; [`Error::Unavailable`] if it is in use or of another
+    /// version; [`Error::Corrupt`] if the file as a whole does not read.
+    pub fn verify_closed(dir: &Path) -> Result<Vec<String>, Error> {
+        copy::verify_closed(dir)
     }
 
     /// Runs a command in the next commit and returns when that is durable.
@@ -247,6 +272,16 @@ impl SqliteStore {
     ) -> Result<T, Error> {
         self.read(Length::Short, |_| Ok(()), |tx, ()| look(tx))
             .await
+    }
+}
+
+/// A node whose writer broke down can neither keep nor acknowledge anything: better none than that. What
+/// was acknowledged is in the file.
+fn run_or_abort(writer: Writer) {
+    let run = std::panic::AssertUnwindSafe(|| writer.run());
+    if std::panic::catch_unwind(run).is_err() {
+        tracing::error!("the store's writer broke down: the process ends");
+        std::process::abort();
     }
 }
 

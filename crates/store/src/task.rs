@@ -38,6 +38,15 @@ pub struct Created {
     pub existed: bool,
 }
 
+/// What one call of `root_drop_oldest` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// The roots that are gone since this call, oldest first.
+    pub roots: Vec<RootId>,
+    /// Whether nothing more is to be dropped or deleted now.
+    pub is_done: bool,
+}
+
 /// A root at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {

@@ -1,6 +1,8 @@
 //! The SQLite store: the cases of every store, and what is particular to one file on a disk.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "sqlite/copy.rs"]
+mod copy;
 #[path = "sqlite/damage.rs"]
 mod damage;
 

@@ -85,20 +85,17 @@ mod tests {
     #[test]
     fn a_marked_group_is_killed_and_one_that_only_has_its_number_is_not() {
         let (mut child, group) = sleeper();
-        assert_eq!(Group::parse(&group.to_string()), Some(group.clone()));
-        for other in [
-            Group {
-                started_ticks: group.started_ticks + 1,
-                ..group.clone()
-            },
-            Group {
-                boot: "another".into(),
-                ..group.clone()
-            },
-        ] {
-            assert!(!other.kill());
-        }
+        let later = Group {
+            started_ticks: group.started_ticks + 1,
+            ..group.clone()
+        };
+        let elsewhere = Group {
+            boot: "another".into(),
+            ..group
+        };
+        assert!(!later.kill() && !elsewhere.kill());
         assert!(child.try_wait().unwrap().is_none());
+        assert_eq!(Group::parse(&group.to_string()), Some(group.clone()));
         assert!(group.clone().kill());
         assert_eq!(child.wait().unwrap().signal(), Some(9));
         assert!(!group.kill());

@@ -196,13 +196,13 @@ mod tests {
     use super::*;
     use crate::session::tests::node::leaf;
 
-    const SIZE: u64 = 1_000;
+    const SIZE: u16 = 1_000;
 
     fn upload(number: u32, dir: &Path, now: Instant) -> Upload {
         let path = dir.join("bundle");
-        std::fs::write(&path, vec![7; SIZE as usize]).unwrap();
+        std::fs::write(&path, vec![7; usize::from(SIZE)]).unwrap();
         let info = BundleInfo {
-            bytes: SIZE,
+            bytes: u64::from(SIZE),
             sha256: "00".repeat(32),
         };
         Upload::new(leaf(number), &path, &info, now + Duration::from_hours(1)).unwrap()

@@ -104,6 +104,13 @@ impl Naive {
         &mut self.roots[self.by_id[&id]]
     }
 
+    /// Drops the oldest roots.
+    pub(super) fn drop_oldest(&mut self, count: usize) {
+        self.roots.drain(..count);
+        let ids = self.roots.iter().map(|it| it.id);
+        self.by_id = ids.zip(0..).collect();
+    }
+
     /// Applies an event to one leaf; says what it did.
     pub(super) fn apply(
         &mut self,

@@ -127,7 +127,12 @@ async fn apply_all(
     assert_eq!(found, expected);
 }
 
-async fn check(store: &impl Store, naive: &Naive, kinds: [TaskType; 2], numbers: &mut Numbers) {
+pub(super) async fn check(
+    store: &impl Store,
+    naive: &Naive,
+    kinds: [TaskType; 2],
+    numbers: &mut Numbers,
+) {
     for root in &naive.roots {
         let read = store.root_get(root.id).await.unwrap().unwrap();
         assert_eq!(read.totals, root.totals());

@@ -84,12 +84,17 @@ impl Active {
     /// # Errors
     /// [`Error::Corrupt`] if it was set aside when the store opened.
     pub(super) fn check(&self, no: i64, id: RootId) -> Result<(), Error> {
-        if self.damaged.contains(&no) {
+        if self.is_damaged(no) {
             return Err(Error::Corrupt(format!(
                 "root {id} was set aside: its journal is damaged"
             )));
         }
         Ok(())
+    }
+
+    /// Whether the root of this number was set aside when the store opened.
+    pub(super) fn is_damaged(&self, no: i64) -> bool {
+        self.damaged.contains(&no)
     }
 
     /// The unfinished root of this id.

@@ -12,12 +12,13 @@ use super::batch::Batch;
 use super::task::View;
 use super::writer::{Message, Weight};
 use super::{
-    Length, ONE, SqliteStore, access, host, install_code, leaf, page, setting, task, verify,
+    Length, ONE, SqliteStore, access, host, install_code, leaf, page, retention, setting, task,
+    verify,
 };
 use crate::{
-    AccessKey, Applied, Created, Error, Host, HostFilter, HostNo, InstallCode, Leaf, LeafEvent,
-    LeafQuery, LeafSlot, NewHost, NewRoot, Page, PageRequest, Policy, Root, RootQuery, Store,
-    Token, User,
+    AccessKey, Applied, Created, Dropped, Error, Host, HostFilter, HostNo, InstallCode, Leaf,
+    LeafEvent, LeafQuery, LeafSlot, NewHost, NewRoot, Page, PageRequest, Policy, Root, RootQuery,
+    Store, Token, User,
 };
 
 /// Answers up to this many are read where they are asked for.
@@ -98,6 +99,22 @@ impl Store for SqliteStore {
     async fn root_cancel(&self, id: RootId, now: UnixMillis) -> Result<bool, Error> {
         self.stage(ONE, move |batch| task::cancel(batch, id, now))
             .await
+    }
+
+    async fn root_drop_oldest(
+        &self,
+        before: UnixMillis,
+        keep_max: Option<u64>,
+        rows_max: u32,
+    ) -> Result<Dropped, Error> {
+        let weight = Weight {
+            events: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            bytes: 0,
+        };
+        self.write(weight, move |batch| {
+            retention::drop_oldest(batch, before, keep_max, rows_max)
+        })
+        .await
     }
 
     async fn leaf_apply_many(

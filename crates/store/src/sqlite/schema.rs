@@ -12,7 +12,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::Options;
 use crate::Error;
 
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 const BUSY: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 128;
 
@@ -30,7 +33,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, Error> {
 }
 
 /// Opens or creates a file that only its owner may read: secrets are in it, if sealed ones.
-fn private(path: &Path) -> std::io::Result<File> {
+pub(super) fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).read(true).write(true).truncate(false);
     #[cfg(unix)]
@@ -73,6 +76,18 @@ fn prepare(connection: &Connection) -> Result<(), Error> {
 }
 
 fn migrate(connection: &Connection) -> Result<(), Error> {
+    let done = version(connection)?;
+    for (number, sql) in (1..).zip(MIGRATIONS).skip(done) {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
+        ))?;
+        tracing::info!(store.version = number, "the data was brought up to date");
+    }
+    Ok(())
+}
+
+/// The file's version, unless that is a newer one than this program knows.
+fn version(connection: &Connection) -> Result<usize, Error> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
@@ -85,13 +100,26 @@ fn migrate(connection: &Connection) -> Result<(), Error> {
             .into(),
         ));
     }
-    for (number, sql) in (1..).zip(MIGRATIONS).skip(done) {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
-        ))?;
-        tracing::info!(store.version = number, "the data was brought up to date");
+    Ok(done)
+}
+
+/// Finds out whether the file is of this program's version.
+///
+/// # Errors
+/// [`Error::Unavailable`] if not.
+pub(super) fn check_current(connection: &Connection) -> Result<(), Error> {
+    let version = version(connection)?;
+    if version == MIGRATIONS.len() {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::Unavailable(
+        format!(
+            "the data is of version {version} and this program's is {}: \
+             start a node on it once, which brings it up to date",
+            MIGRATIONS.len()
+        )
+        .into(),
+    ))
 }
 
 fn unavailable(error: std::io::Error) -> Error {

@@ -10,9 +10,9 @@ use crate::{Error, HostNo};
 
 const HOST_BYTES: usize = 8;
 /// A root's number is shifted by this in a segment's number: 4,096 segments of 256 leaves.
-const SEGMENT_BITS: u32 = 12;
+pub(super) const SEGMENT_BITS: u32 = 12;
 /// Likewise in the number of a block of counts: 1,024 blocks of 1,024 leaves.
-const COUNT_BITS: u32 = 10;
+pub(super) const COUNT_BITS: u32 = 10;
 
 /// Writes the hosts of a new root.
 pub(super) fn write_hosts(tx: &Connection, root: i64, hosts: &[HostNo]) -> Result<(), Error> {

@@ -10,8 +10,8 @@ use rusqlite::{Connection, params};
 
 use super::batch::Batch;
 use super::page::Answers;
-use super::segment;
 use super::task::{self, RootRow};
+use super::{retention, segment};
 use crate::Error;
 use crate::fold::{Fold, Slot};
 use crate::journal::{self, Block};
@@ -106,17 +106,28 @@ pub(super) fn file(tx: &Connection) -> Result<Vec<String>, Error> {
         lines.push(line?);
     }
     lines.retain(|it| it != "ok");
+    let floor = retention::floor(tx)?;
     let mut select = tx.prepare("SELECT no FROM root ORDER BY no")?;
     let numbers = select.query_map([], |row| row.get::<_, i64>(0))?;
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes {
+        is_cut: floor > 1,
+        ..Lanes::default()
+    };
+    let mut expected = floor;
     for no in numbers {
         let no = no?;
+        if no < expected {
+            lines.push(format!("root number {no}: it was dropped and is there"));
+        } else if no > expected {
+            lines.push(format!("root numbers {expected} to {} are gone", no - 1));
+        }
+        expected = expected.max(no + 1);
         collect(&mut lines, no, lanes.check(tx, no))?;
         collect(&mut lines, no, root(tx, no))?;
     }
     let orphans: i64 = tx.query_row(
-        "SELECT count(*) FROM journal WHERE root_no NOT IN (SELECT no FROM root)",
-        [],
+        "SELECT count(*) FROM journal WHERE root_no >= ? AND root_no NOT IN (SELECT no FROM root)",
+        [floor],
         |row| row.get(0),
     )?;
     if orphans > 0 {
@@ -256,6 +267,8 @@ fn differences(journal: &[Slot], stored: &[Slot]) -> Option<String> {
 /// Where each type, and each type and source, has come to.
 #[derive(Default)]
 struct Lanes {
+    /// Whether older roots were dropped: then the first of a lane may stand anywhere.
+    is_cut: bool,
     types: HashMap<i64, (i64, i64)>,
     sources: HashMap<(i64, String), (i64, i64)>,
     created: i64,
@@ -278,10 +291,18 @@ impl Lanes {
             lines.push("it starts before the root before it".into());
         }
         self.created = self.created.max(created);
-        let of_type = self.types.entry(kind).or_default();
-        let of_source = self.sources.entry((kind, source)).or_default();
-        for (name, expected, at) in [("type", of_type, 4), ("source", of_source, 6)] {
-            let stored: (i64, i64) = (row.get(at)?, row.get(at + 1)?);
+        let by_type: (i64, i64) = (row.get(4)?, row.get(5)?);
+        let by_source: (i64, i64) = (row.get(6)?, row.get(7)?);
+        let first = |it: (i64, i64)| match self.is_cut {
+            true => (it.0.max(0), it.1.max(0)),
+            false => (0, 0),
+        };
+        let of_type = self.types.entry(kind).or_insert_with(|| first(by_type));
+        let of_source = self.sources.entry((kind, source));
+        let of_source = of_source.or_insert_with(|| first(by_source));
+        for (name, expected, stored) in
+            [("type", of_type, by_type), ("source", of_source, by_source)]
+        {
             if stored != *expected {
                 lines.push(format!(
                     "rank and leaves before it by {name} are {stored:?}, not {expected:?}"

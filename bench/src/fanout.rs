@@ -1,0 +1,110 @@
+//! `fanout`: one order to many agents of a real server over TLS, from the request until the result of
+//! each is durable and acknowledged.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use client::NewTask;
+use model::TaskType;
+use serde_json::{Value, json};
+
+use crate::agents::Fleet;
+use crate::bare_agents::Bare;
+use crate::house::House;
+use crate::idle::{cpu_ticks, memory};
+use crate::load::{at, ms, per_second, ratio};
+
+/// Orders to all, and bare rounds before and after them.
+const ROUNDS: usize = 5;
+const BARE_ROUNDS: usize = 3;
+/// Time that the server has to come to rest before its memory is measured.
+const REST: Duration = Duration::from_secs(3);
+
+/// Measures.
+pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
+    let mut bare = bare_rounds(agents).await?;
+    let house = House::start_tls()?;
+    let memory = || memory(house.pid(), "VmRSS:");
+    let empty = memory()?;
+    let mut fleet = Fleet::start(&house, agents).await?;
+    tokio::time::sleep(REST).await;
+    let idle = memory()?;
+    let ticks = cpu_ticks(house.pid())?;
+    let (mut walls, mut created, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let round = round(&house, &mut fleet).await?;
+        walls.push(round.wall);
+        created.push(round.created);
+        leaves.extend(round.leaves);
+    }
+    let ticks = cpu_ticks(house.pid())?.saturating_sub(ticks);
+    let busy = memory()?;
+    drop(fleet);
+    drop(house);
+    bare.extend(bare_rounds(agents).await?);
+    for times in [&mut walls, &mut created, &mut leaves, &mut bare] {
+        times.sort_unstable();
+    }
+    let middle = |times: &[Duration]| times.get(times.len() / 2).copied().context("no round");
+    let (wall, bare_wall) = (middle(&walls)?, middle(&bare)?);
+    let cpu_us = ticks * 1_000_000 / rustix::param::clock_ticks_per_second();
+    let each = u64::try_from(agents)?;
+    Ok(json!({
+        "workload": "fanout",
+        "n": agents,
+        "rounds": ROUNDS,
+        "rate_per_s": per_second(agents, wall).round(),
+        "ceiling_per_s": per_second(agents, bare_wall).round(),
+        "ratio": ratio(per_second(agents, wall), per_second(agents, bare_wall)),
+        "p50_ms": at(&leaves, 50),
+        "p99_ms": at(&leaves, 99),
+        "wall_ms": ms(wall),
+        "wall_ms_all": walls.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
+        "create_ms": ms(middle(&created)?),
+        "ceiling_ms": ms(bare_wall),
+        "ceiling_ms_all": bare.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
+        "server_cpu_us_per_leaf": cpu_us / (each * u64::try_from(ROUNDS)?),
+        "server_rss_bytes": empty,
+        "idle_rss_bytes_per_agent": idle.saturating_sub(empty) / each,
+        "busy_rss_bytes_per_agent": busy.saturating_sub(empty) / each,
+    }))
+}
+
+async fn bare_rounds(agents: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut bare = Bare::start(agents).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..BARE_ROUNDS {
+        rounds.push(bare.round().await?);
+    }
+    Ok(rounds)
+}
+
+struct Round {
+    /// Until the root's creation was answered.
+    created: Duration,
+    /// Until each result was acknowledged.
+    leaves: Vec<Duration>,
+    /// Until the root is seen to have ended.
+    wall: Duration,
+}
+
+async fn round(house: &House, fleet: &mut Fleet) -> anyhow::Result<Round> {
+    let new = NewTask {
+        task_type: TaskType::ClientDevOps,
+        param: json!({ "command": "true" }).to_string(),
+        source: None,
+    };
+    let started = Instant::now();
+    let root = house.client.create_task(&new).await?.task_id.parse()?;
+    let created = started.elapsed();
+    let acked = fleet.all_acked().await?;
+    let task = house.client.task(root).await?.context("no such task")?;
+    let wall = started.elapsed();
+    let is_ended = task.task_end_time.is_some() && task.success_count == task.total_count;
+    ensure!(is_ended, "every result is acknowledged, but: {task:?}");
+    Ok(Round {
+        created,
+        leaves: acked.into_iter().map(|it| it - started).collect(),
+        wall,
+    })
+}

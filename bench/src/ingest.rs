@@ -1,0 +1,167 @@
+//! `ingest`: results of one root into the store alone, as many sessions would bring them, beside the
+//! same bytes in compressed blocks appended to a plain file.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
+use serde_json::{Value, json};
+use store::{HostNo, LeafEvent, NewRoot, SqliteStore, Store};
+
+use crate::load::{at, ms, per_second, ratio};
+use crate::numbers::{Numbers, answer};
+
+/// Calls at the same time, of one result each.
+const CALLS: usize = 2_000;
+/// Results of one block of the plain file.
+const BLOCK: usize = 32;
+/// The time at which everything happens.
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// Measures.
+pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
+    let folder = tempfile::tempdir()?;
+    let store = Arc::new(SqliteStore::open(folder.path())?);
+    let root = RootId::new(NOW, [1; 6]);
+    let hosts = (1..=i64::from(leaves)).map(HostNo).collect();
+    let started = Instant::now();
+    store
+        .root_create(new_root(root, TaskType::ClientDevOps, NOW), hosts)
+        .await?;
+    let creating = started.elapsed();
+    let mut order: Vec<u32> = (1..=leaves).collect();
+    Numbers(1).shuffle(&mut order);
+    let order: Arc<[u32]> = order.into();
+
+    let (commits, written) = (store.generation(), written_bytes()?);
+    let started = Instant::now();
+    let mut times = bring(&store, root, &order).await?;
+    let wall = started.elapsed();
+    let commits = store.generation() - commits;
+    let written = written_bytes()?.saturating_sub(written);
+    let ended = store.root_get(root).await?.and_then(|it| it.ended_at);
+    ensure!(ended.is_some(), "the root has not ended");
+    store.close().await;
+    let disk = size_of(folder.path())?;
+    let plain = plain_file(folder.path(), &order, usize::try_from(commits)?)?;
+    times.sort_unstable();
+    let (rate, ceiling) = (
+        per_second(order.len(), wall),
+        per_second(order.len(), plain),
+    );
+    Ok(json!({
+        "workload": "ingest",
+        "n": leaves,
+        "rate_per_s": rate.round(),
+        "ceiling_per_s": ceiling.round(),
+        "ratio": ratio(rate, ceiling),
+        "p50_ms": at(&times, 50),
+        "p99_ms": at(&times, 99),
+        "wall_ms": ms(wall),
+        "ceiling_ms": ms(plain),
+        "create_ms": ms(creating),
+        "commits": commits,
+        "answer_bytes": answer(1).len(),
+        "written_bytes_per_result": written / u64::from(leaves.max(1)),
+        "disk_bytes_per_result": disk / u64::from(leaves.max(1)),
+    }))
+}
+
+/// A root with this id.
+pub(crate) fn new_root(id: RootId, task_type: TaskType, created_at: UnixMillis) -> NewRoot {
+    NewRoot {
+        id,
+        task_type,
+        name: task_type.wire().to_owned(),
+        source: String::new(),
+        operator: "bench".to_owned(),
+        work: r#"{"kind":"ops","command":"true"}"#.to_owned(),
+        created_at,
+        deadline: created_at.plus(3_600_000),
+        request_key: id.to_string(),
+        request_digest: [0; 32],
+    }
+}
+
+/// How a leaf ends; one in ten badly.
+pub(crate) fn result(root: RootId, number: u32) -> LeafEvent {
+    let (verdict, reason) = match number % 10 {
+        0 => (Verdict::Fail, Reason::ExitCode),
+        _ => (Verdict::Success, Reason::None),
+    };
+    LeafEvent {
+        leaf: root.leaf(number),
+        event: Event::Ended { verdict, reason },
+        answer: Some(answer(number.into())),
+    }
+}
+
+async fn bring(
+    store: &Arc<SqliteStore>,
+    root: RootId,
+    order: &Arc<[u32]>,
+) -> anyhow::Result<Vec<Duration>> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut calls = Vec::new();
+    for _ in 0..CALLS {
+        let (store, order, next) = (Arc::clone(store), Arc::clone(order), Arc::clone(&next));
+        calls.push(tokio::spawn(async move {
+            let mut times = Vec::new();
+            while let Some(number) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let events = vec![result(root, *number)];
+                let called = Instant::now();
+                for applied in store.leaf_apply_many(events, NOW.plus(1)).await? {
+                    applied?;
+                }
+                times.push(called.elapsed());
+            }
+            anyhow::Ok(times)
+        }));
+    }
+    let mut times = Vec::with_capacity(order.len());
+    for call in calls {
+        times.extend(call.await??);
+    }
+    Ok(times)
+}
+
+/// Appends the same results, in as many durable steps.
+fn plain_file(folder: &Path, order: &[u32], commits: usize) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let mut file = File::create(folder.join("plain"))?;
+    let mut block = Vec::new();
+    for batch in order.chunks(order.len().div_ceil(commits.max(1)).max(1)) {
+        let mut bytes = Vec::new();
+        for numbers in batch.chunks(BLOCK) {
+            block.clear();
+            for number in numbers {
+                block.extend_from_slice(&number.to_le_bytes());
+                block.extend_from_slice(&answer((*number).into()));
+            }
+            bytes.extend(zstd::bulk::compress(&block, 1)?);
+        }
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+    }
+    Ok(started.elapsed())
+}
+
+/// Bytes that this process has written to disks (proc(5), `io`).
+fn written_bytes() -> anyhow::Result<u64> {
+    let io = fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|it| it.strip_prefix("write_bytes: "));
+    Ok(line.context("write_bytes")?.trim().parse()?)
+}
+
+fn size_of(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
+}

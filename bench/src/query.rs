@@ -1,0 +1,215 @@
+//! `query`: pages of leaves from the store alone, the first, a middle and the last one of each query.
+//!
+//! The last page is held against the first: where nothing is skipped by counting, both cost the same.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use model::{RootId, Status, TaskType, UnixMillis, limits};
+use serde_json::{Map, Value, json};
+use store::{HostNo, LeafQuery, PageRequest, RootQuery, SqliteStore, Store, Window};
+
+use crate::ingest::{new_root, result};
+use crate::load::{at, ms, per_second, ratio};
+use crate::numbers::Numbers;
+
+const LARGE: u32 = 100_000;
+const SMALL: u32 = 50;
+/// Small roots between two large ones.
+const SMALL_BETWEEN: u32 = 20;
+/// Results of one call while the store is filled.
+const BATCH: usize = 5_000;
+const PAGE: u32 = 20;
+/// Pages of each kind.
+const ROUNDS: usize = 200;
+const BEGIN: UnixMillis = UnixMillis(1_700_000_000_000);
+/// Time between two roots, in ms.
+const STEP_MS: i64 = 60_000;
+
+struct Kind {
+    name: &'static str,
+    by_root: bool,
+    statuses: &'static [Status],
+}
+
+const KINDS: [Kind; 4] = [
+    Kind {
+        name: "root",
+        by_root: true,
+        statuses: &[],
+    },
+    Kind {
+        name: "root_fail",
+        by_root: true,
+        statuses: &[Status::Fail],
+    },
+    Kind {
+        name: "window",
+        by_root: false,
+        statuses: &[],
+    },
+    Kind {
+        name: "window_fail",
+        by_root: false,
+        statuses: &[Status::Fail],
+    },
+];
+
+/// What is stored.
+struct Stored {
+    large: Vec<RootId>,
+    /// Roots, large and small.
+    roots: i64,
+}
+
+/// Measures.
+pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path())?;
+    let started = Instant::now();
+    let stored = fill(&store, leaves).await?;
+    let filling = started.elapsed();
+    let mut numbers = Numbers(7);
+    let (mut all, mut first, mut last) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pages = Map::new();
+    for kind in &KINDS {
+        let [mut head, mut middle, mut tail] = measure(&store, &stored, kind, &mut numbers).await?;
+        let mut figures = Map::new();
+        for (name, times) in [
+            ("first", &mut head),
+            ("middle", &mut middle),
+            ("last", &mut tail),
+        ] {
+            times.sort_unstable();
+            let value = json!({ "p50_ms": at(times, 50), "p99_ms": at(times, 99) });
+            figures.insert(name.to_owned(), value);
+            all.extend_from_slice(times);
+        }
+        pages.insert(kind.name.to_owned(), figures.into());
+        first.extend(head);
+        last.extend(tail);
+    }
+    all.sort_unstable();
+    let rate = |times: &[Duration]| per_second(times.len(), times.iter().sum());
+    Ok(json!({
+        "workload": "query",
+        "n": leaves,
+        "rate_per_s": rate(&last).round(),
+        "ceiling_per_s": rate(&first).round(),
+        "ratio": ratio(rate(&last), rate(&first)),
+        "p50_ms": at(&all, 50),
+        "p99_ms": at(&all, 99),
+        "roots": stored.roots,
+        "fill_ms": ms(filling),
+        "pages": pages,
+    }))
+}
+
+async fn fill(store: &SqliteStore, leaves: u32) -> anyhow::Result<Stored> {
+    let mut stored = Stored {
+        large: Vec::new(),
+        roots: 0,
+    };
+    let mut numbers = Numbers(3);
+    for _ in 0..(leaves / LARGE).max(1) {
+        for _ in 0..SMALL_BETWEEN {
+            root(store, &mut stored, SMALL, &mut numbers).await?;
+        }
+        let id = root(store, &mut stored, LARGE.min(leaves), &mut numbers).await?;
+        stored.large.push(id);
+    }
+    Ok(stored)
+}
+
+/// Stores a root of so many leaves with all its results, in random order.
+async fn root(
+    store: &SqliteStore,
+    stored: &mut Stored,
+    leaves: u32,
+    numbers: &mut Numbers,
+) -> anyhow::Result<RootId> {
+    let at = BEGIN.plus(stored.roots * STEP_MS);
+    stored.roots += 1;
+    let id = RootId::new(at, [2; 6]);
+    let task_type = match stored.roots % 2 {
+        0 => TaskType::ClientProblemCheck,
+        _ => TaskType::ClientDevOps,
+    };
+    let hosts = (1..=i64::from(leaves)).map(HostNo).collect();
+    store
+        .root_create(new_root(id, task_type, at), hosts)
+        .await?;
+    let mut order: Vec<u32> = (1..=leaves).collect();
+    numbers.shuffle(&mut order);
+    for batch in order.chunks(BATCH) {
+        let events = batch.iter().map(|number| result(id, *number)).collect();
+        for applied in store.leaf_apply_many(events, at.plus(1)).await? {
+            applied?;
+        }
+    }
+    Ok(id)
+}
+
+/// Times of the first, a middle and the last page, each time of another query of that kind.
+async fn measure(
+    store: &SqliteStore,
+    stored: &Stored,
+    kind: &Kind,
+    numbers: &mut Numbers,
+) -> anyhow::Result<[Vec<Duration>; 3]> {
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..ROUNDS {
+        let query = query(stored, kind, numbers)?;
+        let (total, _) = page(store, &query, 1).await?;
+        let last = total.div_ceil(PAGE.into()).max(1);
+        for (number, times) in [1, 1 + numbers.below(last), last]
+            .into_iter()
+            .zip(&mut times)
+        {
+            times.push(page(store, &query, number).await?.1);
+        }
+    }
+    Ok(times)
+}
+
+fn query(stored: &Stored, kind: &Kind, numbers: &mut Numbers) -> anyhow::Result<LeafQuery> {
+    let statuses = kind.statuses.to_vec();
+    if kind.by_root {
+        let place = numbers.below(u64::try_from(stored.large.len())?);
+        let root = stored.large.get(usize::try_from(place)?);
+        return Ok(LeafQuery::Root {
+            root: *root.context("no root")?,
+            statuses,
+        });
+    }
+    // Half of all time, from anywhere in the first half on.
+    let half = stored.roots / 2;
+    let start = i64::try_from(numbers.below(u64::try_from(half)? + 1))?;
+    let window = Window {
+        start: Some(BEGIN.plus(start * STEP_MS)),
+        end: Some(BEGIN.plus((start + half) * STEP_MS)),
+    };
+    Ok(LeafQuery::Roots {
+        roots: RootQuery {
+            task_type: TaskType::ClientDevOps,
+            source: None,
+            window,
+        },
+        statuses,
+    })
+}
+
+async fn page(
+    store: &SqliteStore,
+    query: &LeafQuery,
+    number: u64,
+) -> anyhow::Result<(u64, Duration)> {
+    let request = PageRequest { number, size: PAGE };
+    let started = Instant::now();
+    let page = store
+        .leaf_page(query, request, limits::LIST_ANSWERS_BYTES_MAX)
+        .await?;
+    let time = started.elapsed();
+    ensure!(!page.rows.is_empty(), "an empty page of {}", page.total);
+    Ok((page.total, time))
+}
