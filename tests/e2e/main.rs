@@ -9,6 +9,7 @@
 
 mod absent;
 mod access;
+mod admin;
 mod agent_doors;
 mod assets;
 mod chaos;
@@ -24,4 +25,5 @@ mod sdk;
 mod secrets;
 mod seed;
 mod stop;
+mod targets;
 mod waiting;

@@ -1,7 +1,9 @@
 //! Calls about users, keys, policies and tokens, and about the server itself.
 
 use protocol::api::Done;
-use protocol::api::access::{CreateAccessKey, CreateToken, GetServerInfo, KeyStatus, ListUsers};
+use protocol::api::access::{
+    CreateAccessKey, CreateToken, GetServerInfo, KeyStatus, ListUsers, VerifyStore,
+};
 
 use crate::{Client, Error};
 
@@ -117,5 +119,19 @@ impl Client {
     /// See [`Client::call`].
     pub async fn server_info(&self) -> Result<GetServerInfo, Error> {
         self.call("GetServerInfo", &[]).await
+    }
+
+    /// Has the server compare what it stores with its journals; asks until it has found out. Returns one
+    /// line per difference.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn verify_store(&self) -> Result<Vec<String>, Error> {
+        loop {
+            let answer: VerifyStore = self.call("VerifyStore", &[]).await?;
+            if !answer.running {
+                return Ok(answer.differences);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use model::limits::LEAF_PAGE_SIZE_MAX;
 use protocol::api::Done;
 use protocol::api::host::{
-    DescribeAgentInstallStatus, DescribeCloudCenterInstances, GetAssetDetailByUuid,
+    DescribeAgentInstallStatus, DescribeCloudCenterInstances, GetAssetDetailByUuid, PreviewTargets,
 };
 use serde_json::json;
 
@@ -61,6 +61,15 @@ impl Client {
     ) -> Result<DescribeAgentInstallStatus, Error> {
         self.call("DescribeAgentInstallStatus", &[("Uuids", uuids.join(","))])
             .await
+    }
+
+    /// What a selector means now.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn preview_targets(&self, selector: &str) -> Result<PreviewTargets, Error> {
+        let params = [("Selector", selector.to_owned())];
+        self.call("PreviewTargets", &params).await
     }
 
     /// Forgets a host: its agent is refused from now on.

@@ -11,6 +11,7 @@ pub mod leaf;
 pub mod limits;
 pub mod problem;
 pub mod root;
+pub mod selector;
 pub mod task;
 pub mod time;
 
@@ -20,5 +21,6 @@ pub use id::{LeafId, RootId, TaskId};
 pub use leaf::{Dispatch, Effect, Event, LeafState, Reason, Status, Verdict};
 pub use problem::ProblemType;
 pub use root::Totals;
+pub use selector::Selector;
 pub use task::TaskType;
 pub use time::UnixMillis;

@@ -12,6 +12,10 @@ pub const ROOTS_RUNNING_MAX: usize = 10;
 pub const LIST_ANSWERS_BYTES_MAX: usize = 4 << 20;
 /// Hosts that a root's `DetailData` covers; beyond, the leaves are paged by `RootTaskId`.
 pub const ROOT_DETAIL_HOSTS_MAX: usize = 100;
+/// Longest selector, in bytes.
+pub const SELECTOR_BYTES_MAX: usize = 4_096;
+/// Parentheses and `not` inside one another in a selector.
+pub const SELECTOR_DEPTH_MAX: usize = 32;
 /// Shortest time that a task may take, in ms.
 pub const TASK_TIMEOUT_MS_MIN: i64 = 1_000;
 /// Time that a task may take unless `timeoutSeconds` says otherwise, in ms.
@@ -104,6 +108,11 @@ pub const JOURNAL_BLOCK_EVENTS_MAX: usize = 32;
 pub const SEGMENT_LEAVES: u32 = 256;
 /// Leaves of one block of counts.
 pub const COUNT_BLOCK_LEAVES: u32 = 1_024;
+
+/// Root tasks are kept for this long unless the node is told otherwise, in days.
+pub const ROOT_DAYS_DEFAULT: u32 = 90;
+/// Rows that are deleted in one commit when old roots are dropped.
+pub const DROP_ROWS_MAX: u32 = 200;
 
 /// Longest RAM policy document, in bytes.
 pub const POLICY_BYTES_MAX: usize = 64 << 10;

@@ -10,6 +10,7 @@ mod host;
 mod install_code;
 mod kept;
 mod problem;
+mod store;
 mod task;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -74,9 +75,11 @@ operations! {
     "GetServerInfo", OURS, host::server_info;
     "ListUnfinishedOnceTask", CLOUD, task::unfinished;
     "ListUsers", OURS, access::user_list;
+    "PreviewTargets", OURS, host::preview_targets;
     "PutUserPolicy", OURS, access::policy_put;
     "RemoveHost", OURS, host::remove;
     "UpdateAccessKey", OURS, access::key_update;
+    "VerifyStore", OURS, store::verify;
 }
 
 fn wrap(answer: impl serde::Serialize) -> Result<Value, Error> {
@@ -197,7 +200,7 @@ async fn kept_or_made(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
 /// Whether an operation changes something that a replay would change again. A repeated
 /// `GenerateOnceTask` finds the task that it made.
 fn changes(operation: &str) -> bool {
-    let looks = ["Describe", "Get", "List"];
+    let looks = ["Describe", "Get", "List", "Preview"];
     !looks.iter().any(|it| operation.starts_with(it)) && operation != "GenerateOnceTask"
 }
 

@@ -16,8 +16,9 @@ use crate::gateway::Gateway;
 use crate::service::access::Access;
 use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
+use crate::service::target::Resolver;
 use crate::service::task::Tasks;
-use crate::service::{Bundles, Checker, Error};
+use crate::service::{Bundles, Checker, Error, Verification};
 
 /// The services of one node. Cheap to clone.
 #[derive(Clone)]
@@ -38,8 +39,10 @@ pub(crate) struct Services {
     pub(crate) auth: Auth,
     pub(crate) access: Access,
     pub(crate) tasks: Tasks,
+    pub(crate) resolver: Arc<Resolver>,
     pub(crate) hosts: Hosts,
     pub(crate) install_codes: InstallCodes,
+    pub(crate) verification: Verification,
     pub(crate) engine: Arc<Engine>,
     pub(crate) signer: Arc<Signer>,
     pub(crate) bundles: Arc<Bundles>,

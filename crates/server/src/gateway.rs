@@ -176,6 +176,7 @@ mod tests {
             public_url: None,
             checker: folder.path().join("none"),
             roots_running_max: 1,
+            retention: crate::Retention::default(),
         };
         let node = Node::open(options).await.unwrap();
         let address = node.address();

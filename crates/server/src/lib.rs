@@ -14,8 +14,11 @@ mod gateway;
 mod listen;
 mod node;
 mod random;
+mod retention;
 mod service;
+pub mod upkeep;
 
 pub use auth::RootKey;
 pub use certificate::CertificateSource;
 pub use node::{Error, Node, Options};
+pub use retention::Retention;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
-use model::limits;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use store::{SqliteStore, Store};
@@ -22,11 +21,13 @@ use crate::certificate::{Certificate, CertificateSource};
 use crate::clock::{Clock, SteadyClock};
 use crate::engine::{Engine, Signer};
 use crate::gateway::{Gateway, agent_door};
+use crate::retention::{Keeper, Retention};
 use crate::service::access::Access;
 use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
+use crate::service::target::Resolver;
 use crate::service::task::Tasks;
-use crate::service::{Bundles, Checker};
+use crate::service::{Bundles, Checker, Verification};
 use crate::{api, download, listen};
 
 /// How a node is to be set up.
@@ -46,6 +47,8 @@ pub struct Options {
     pub checker: PathBuf,
     /// Root tasks that may be unfinished at the same time.
     pub roots_running_max: usize,
+    /// Which root tasks are kept.
+    pub retention: Retention,
 }
 
 /// Why a node does not start.
@@ -87,6 +90,7 @@ pub struct Node {
     tls: Option<TlsAcceptor>,
     root_key: RootKey,
     fingerprint: Option<String>,
+    retention: Retention,
     _lock: std::fs::File,
 }
 
@@ -146,6 +150,7 @@ impl Node {
             tls: certificate.map(|it| it.acceptor),
             root_key,
             fingerprint,
+            retention: options.retention,
             _lock: lock,
         })
     }
@@ -182,17 +187,14 @@ impl Node {
         let engine = Arc::clone(&app.engine);
         let until = shutdown.clone();
         tasks.spawn(async move { engine.run(until).await });
-        let (bundles, clock) = (Arc::clone(&app.bundles), Arc::clone(&app.clock));
+        let keeper = Keeper {
+            store: Arc::clone(&app.store),
+            clock: Arc::clone(&app.clock),
+            bundles: Arc::clone(&app.bundles),
+            retention: self.retention,
+        };
         let until = shutdown.clone();
-        tasks.spawn(async move {
-            loop {
-                bundles.sweep(clock.now()).await;
-                tokio::select! {
-                    () = until.cancelled() => return,
-                    () = tokio::time::sleep(SWEEP) => {}
-                }
-            }
-        });
+        tasks.spawn(async move { keeper.run(until).await });
         let close_sessions = app.gateway.shutdown.clone();
         let until = shutdown.clone();
         tasks.spawn(async move {
@@ -222,12 +224,11 @@ impl Node {
     }
 }
 
-/// How often bundles are looked through for old ones.
-const SWEEP: Duration = Duration::from_millis(limits::BUNDLE_SWEEP_MS.unsigned_abs());
 /// Time for what runs to end when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
-fn prepare(data: &Path) -> Result<std::fs::File, Error> {
+/// Makes the data directory, unless it is there, and takes it until the returned file is dropped.
+pub(crate) fn prepare(data: &Path) -> Result<std::fs::File, Error> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     let wrong = |source| Error::File {
         what: "the data directory",
@@ -271,6 +272,10 @@ async fn build(
         sealer.derive("bundle address"),
     ));
     let checker = Arc::new(Checker::new(options.checker.clone(), fingerprint.clone()));
+    let resolver = Arc::new(Resolver {
+        store: Arc::clone(&store),
+        engine: Arc::clone(&engine),
+    });
     Ok(App::new(Services {
         auth: Auth::new(
             Arc::clone(&store),
@@ -290,6 +295,7 @@ async fn build(
             signer: Arc::clone(&signer),
             bundles: Arc::clone(&bundles),
             checker: Arc::clone(&checker),
+            resolver: Arc::clone(&resolver),
             running_max: options.roots_running_max,
             creating: tokio::sync::Mutex::new(()),
         },
@@ -303,9 +309,11 @@ async fn build(
             clock: Arc::clone(&clock),
             sealer: Arc::clone(&sealer),
         },
+        verification: Verification::new(Arc::clone(&store)),
         gateway: Gateway::default(),
         readiness: download::Readiness::default(),
         kept: api::Kept::default(),
+        resolver,
         public_url: options.public_url.clone(),
         only_loopback: options.listen.ip().is_loopback(),
         store,

@@ -6,8 +6,11 @@ mod checker;
 mod error;
 pub(crate) mod host;
 pub(crate) mod install_code;
+pub(crate) mod target;
 pub(crate) mod task;
+mod verification;
 
 pub(crate) use bundle::{Arriving, Bundles, Denied};
 pub(crate) use checker::Checker;
 pub(crate) use error::Error;
+pub(crate) use verification::Verification;

@@ -3,6 +3,7 @@
 //! Talks to the control plane through `client` alone, and to the person through `ui` alone.
 
 mod access;
+mod admin;
 mod api;
 mod explain;
 mod host;
@@ -59,6 +60,9 @@ enum Command {
     /// Manage users, access keys, policies and tokens
     #[command(subcommand)]
     Access(access::Command),
+    /// Verify, back up and restore what the control plane stores
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// List what a check can be about
     #[command(subcommand)]
     Problem(problem::Command),
@@ -95,6 +99,7 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
             alone(install_code::run(command, &client, settings.pin(), ui))
         }
         Command::Access(command) => alone(access::run(command, &settings.client()?, ui)),
+        Command::Admin(command) => alone(admin::run(command, settings, ui)),
         Command::Problem(command) => alone(problem::run(command, &settings.client()?, ui)),
         Command::Api(args) => alone(api::run(args, &settings.client()?, ui)),
     };
@@ -111,9 +116,11 @@ fn alone(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exi
 
 fn on_threads(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_multi_thread().enable_all().build();
-    runtime
-        .context("the runtime cannot be started")?
-        .block_on(work)
+    let runtime = runtime.context("the runtime cannot be started")?;
+    let ended = runtime.block_on(work);
+    // What only reads, such as a verification of the store, is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The two halves of `KEY=VALUE`.
@@ -152,6 +159,11 @@ mod tests {
             "up",
             "up --once",
             "server --data /d --listen 127.0.0.1:1",
+            "server --keep-days 30 --keep-tasks 1000",
+            "admin verify",
+            "admin verify --data /d",
+            "admin backup --data /d --to /b --bundles",
+            "admin restore --from /b --data /d",
             "task create CLIENT_DEV_OPS --host h1 --host h2 -p command=uptime --timeout 60 --watch",
             "task create client-problem-check --all --wait",
             "task list --type CLIENT_DEV_OPS -o json",
@@ -178,6 +190,9 @@ mod tests {
             "task create NO_SUCH --all",
             "task create CLIENT_DEV_OPS --all --host h1",
             "task get 12",
+            "admin backup --to /b",
+            "admin restore --from /b",
+            "server --keep-days -1",
             "task create CLIENT_DEV_OPS --all -p command",
         ] {
             let words = std::iter::once("sickbay").chain(line.split(' '));

@@ -11,8 +11,10 @@
 //! | `UpdateAccessKey` | `UserAccessKeyId`, `Status` (`Active`, `Inactive`) | [`Done`](super::Done) |
 //! | `DeleteAccessKey` | `UserAccessKeyId` | [`Done`](super::Done) |
 //! | `CreateToken` | `DurationSeconds`?, `Policy`?, `Bearer`? | [`CreateToken`] |
+//! | `PreviewTargets` | `Selector` | [`PreviewTargets`](super::host::PreviewTargets) |
 //! | `RemoveHost` | `Uuid` | [`Done`](super::Done) |
 //! | `GetServerInfo` | | [`GetServerInfo`] |
+//! | `VerifyStore` | | [`VerifyStore`] |
 
 use serde::{Deserialize, Serialize};
 
@@ -137,4 +139,14 @@ pub struct GetServerInfo {
     pub hosts_online: u64,
     /// Roots that have not ended.
     pub roots_running: u32,
+}
+
+/// Answer of `VerifyStore`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VerifyStore {
+    /// Whether it is still looking: ask again for what it finds.
+    pub running: bool,
+    /// Where what is stored differs from what the journals tell, one line each.
+    pub differences: Vec<String>,
 }

@@ -172,6 +172,28 @@ pub struct DiskInfo {
     pub use_size_byte: u64,
 }
 
+/// Answer of `PreviewTargets`, which is ours: what a `Selector` means now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PreviewTargets {
+    /// Hosts that match.
+    pub total_count: u64,
+    /// Of these, hosts that are connected.
+    pub online_count: u64,
+    /// Some of them, oldest first.
+    pub sample: Vec<Target>,
+}
+
+/// A host that a task would be for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Target {
+    /// Its uuid.
+    pub uuid: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// Answer of `DescribeAgentInstallStatus`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

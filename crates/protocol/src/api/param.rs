@@ -9,7 +9,7 @@ use model::limits::{
     COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, TASK_TIMEOUT_MS_DEFAULT,
     TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
 };
-use model::{HostUuid, ProblemType, TaskType};
+use model::{HostUuid, ProblemType, Selector, TaskType};
 use serde_json::Value;
 
 use crate::error::{Code, Fault};
@@ -44,16 +44,14 @@ pub enum Targets {
     All,
     /// These, each once, in the order given. At least one.
     Uuids(Vec<HostUuid>),
+    /// Those that match now.
+    Selector(Selector),
 }
 
 /// Keys that every type knows.
-const COMMON_KEYS: [&str; 4] = ["uuids", "uuid", "timeoutSeconds", "clientToken"];
+const COMMON_KEYS: [&str; 5] = ["uuids", "uuid", "selector", "timeoutSeconds", "clientToken"];
 /// Keys that have a meaning which Sickbay does not carry out yet, with what to do instead.
-const LATER_KEYS: [(&str, &str); 3] = [
-    (
-        "selector",
-        "selectors are not available yet: name the hosts in uuids",
-    ),
+const LATER_KEYS: [(&str, &str); 2] = [
     (
         "pacing",
         "pacing is not available yet: create one task per group of hosts",
@@ -116,6 +114,22 @@ fn refuse_unknown(members: &Members, task_type: TaskType) -> Result<(), Fault> {
 }
 
 fn targets(members: &mut Members) -> Result<Targets, Fault> {
+    if let Some(selector) = members.take("selector") {
+        if members
+            .take("uuids")
+            .or_else(|| members.take("uuid"))
+            .is_some()
+        {
+            return Err(illegal("give uuids or a selector, not both"));
+        }
+        let text = selector
+            .as_str()
+            .ok_or_else(|| illegal("selector must be a string"))?;
+        return match Selector::parse(text) {
+            Ok(selector) => Ok(Targets::Selector(selector)),
+            Err(error) => Err(illegal(&format!("selector: {error}"))),
+        };
+    }
     let (key, value) = match (members.take("uuids"), members.take("uuid")) {
         (Some(_), Some(_)) => return Err(illegal("give uuids or uuid, not both")),
         (Some(value), None) => ("uuids", value),

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use model::limits;
+use model::{Selector, limits};
 use protocol::api::Done;
 use protocol::api::access::GetServerInfo;
 use protocol::api::host::{
     AssetDetail, DescribeAgentInstallStatus, DescribeCloudCenterInstances, DiskInfo,
-    GetAssetDetailByUuid, InstallStatus, Instance,
+    GetAssetDetailByUuid, InstallStatus, Instance, PreviewTargets, Target,
 };
 use protocol::error::Fault;
 use protocol::facts::{Disk, HostFacts};
@@ -253,6 +253,23 @@ pub(super) async fn install_status(call: &Call<'_>) -> Result<DescribeAgentInsta
     }
     Ok(DescribeAgentInstallStatus {
         aegis_client_invoke_status_response_list: rows,
+    })
+}
+
+/// `PreviewTargets`.
+pub(super) async fn preview_targets(call: &Call<'_>) -> Result<PreviewTargets, Error> {
+    let text = call.params.required("Selector")?;
+    let selector = Selector::parse(text)
+        .map_err(|error| Fault::invalid("Selector", &format!("cannot be read: {error}")))?;
+    let preview = call.app.resolver.preview(&selector).await?;
+    let target = |it: &store::Host| Target {
+        uuid: it.uuid.to_string(),
+        name: it.name.clone(),
+    };
+    Ok(PreviewTargets {
+        total_count: preview.hosts,
+        online_count: preview.online,
+        sample: preview.sample.iter().map(target).collect(),
     })
 }
 

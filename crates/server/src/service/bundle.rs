@@ -9,11 +9,12 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use model::{LeafId, UnixMillis, limits};
+use model::{LeafId, RootId, UnixMillis, limits};
 use ring::digest::{Context, SHA256};
 use ring::hmac;
 use store::HostNo;
@@ -106,6 +107,16 @@ impl Bundles {
             tracing::info!(bundle.count = count, "bundles that are too old are deleted");
             self.delete(gone).await;
         }
+    }
+
+    /// Deletes the bundles of roots that are gone.
+    pub(crate) async fn forget(&self, roots: &[RootId]) {
+        if roots.is_empty() {
+            return;
+        }
+        let roots: HashSet<RootId> = roots.iter().copied().collect();
+        let gone = self.shelf(|it| it.of_roots(&roots)).await;
+        self.delete(gone).await;
     }
 
     /// Begins, or goes on with, receiving a bundle. What has to go to make room for it is deleted.

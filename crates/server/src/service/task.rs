@@ -1,16 +1,17 @@
 //! Root tasks and their leaves: create, look, cancel.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{LeafId, RootId, Status, TaskId, TaskType, limits};
 use protocol::answer::Answer;
-use protocol::api::param::{Targets, TaskParam};
+use protocol::api::param::TaskParam;
 use protocol::error::{Code, Fault};
 use protocol::work::Work;
 use ring::digest::{Context, SHA256};
 use store::{Host, HostNo, Leaf, LeafQuery, NewRoot, Page, PageRequest, Root, RootQuery, Store};
 
+use super::target::Resolver;
 use super::{Bundles, Checker, Error};
 use crate::auth::Caller;
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ pub(crate) struct Tasks {
     pub(crate) signer: Arc<Signer>,
     pub(crate) bundles: Arc<Bundles>,
     pub(crate) checker: Arc<Checker>,
+    pub(crate) resolver: Arc<Resolver>,
     pub(crate) running_max: usize,
     pub(crate) creating: tokio::sync::Mutex<()>,
 }
@@ -123,7 +125,7 @@ impl Tasks {
         if let Some(id) = known.await.map_err(mismatch)? {
             return self.root(id).await;
         }
-        let hosts = self.targets(&new.param.hosts).await?;
+        let hosts = self.resolver.resolve(&new.param.hosts).await?;
         let now = self.clock.now();
         let root = NewRoot {
             id: RootId::new(now, crate::random::bytes()?),
@@ -156,51 +158,6 @@ impl Tasks {
         }
         self.engine.wake();
         self.root(created.id).await
-    }
-
-    async fn targets(&self, targets: &Targets) -> Result<Vec<HostNo>, Error> {
-        let hosts: BTreeSet<HostNo> = match targets {
-            Targets::All => self.store.host_numbers().await?.into_iter().collect(),
-            Targets::Uuids(uuids) => {
-                let mut found = BTreeSet::new();
-                let mut unknown = Vec::new();
-                for uuid in uuids {
-                    match self.store.host_get(uuid).await? {
-                        Some(host) if host.removed_at.is_none() => {
-                            found.insert(host.number);
-                        }
-                        _ => unknown.push(uuid.as_str()),
-                    }
-                }
-                if !unknown.is_empty() {
-                    let shown = unknown
-                        .iter()
-                        .take(5)
-                        .copied()
-                        .collect::<Vec<_>>()
-                        .join(", ");
-                    let text = format!(
-                        "Illegal param: {} of the {} uuids are not hosts of this control plane: {shown}. Nothing was created.",
-                        unknown.len(),
-                        uuids.len()
-                    );
-                    return Err(Fault::new(Code::IllegalParam, text).into());
-                }
-                found
-            }
-        };
-        if hosts.is_empty() {
-            let text = "Illegal param: no host is enrolled yet. Nothing was created.";
-            return Err(Fault::new(Code::IllegalParam, text).into());
-        }
-        if hosts.len() > limits::ROOT_HOSTS_MAX {
-            let text = format!(
-                "Illegal param: a task has at most {} hosts. Nothing was created.",
-                limits::ROOT_HOSTS_MAX
-            );
-            return Err(Fault::new(Code::IllegalParam, text).into());
-        }
-        Ok(hosts.into_iter().collect())
     }
 
     /// One root.
@@ -252,8 +209,23 @@ impl Tasks {
     ) -> Result<RootView, Error> {
         let most = u32::try_from(limits::ROOT_DETAIL_HOSTS_MAX).unwrap_or(u32::MAX);
         let bytes_max = list_bytes(&root, *room);
-        let found = self.store.leaf_problems_first(root.id, most, bytes_max);
-        let leaves = spend(found.await?, room).rows;
+        let found = if root.totals.total() <= most {
+            let statuses = Vec::new();
+            let query = LeafQuery::Root {
+                root: root.id,
+                statuses,
+            };
+            let page = PageRequest {
+                number: 1,
+                size: most,
+            };
+            self.store.leaf_page(&query, page, bytes_max).await?
+        } else {
+            self.store
+                .leaf_problems_first(root.id, most, bytes_max)
+                .await?
+        };
+        let leaves = spend(found, room).rows;
         let mut leaves = self.leaf_views(&root, leaves, viewer).await?;
         leaves.sort_by_key(LeafView::place);
         Ok(RootView { root, leaves })

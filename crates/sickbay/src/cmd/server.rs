@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use server::{CertificateSource, Node, Options, RootKey};
+use server::{CertificateSource, Node, Options, Retention, RootKey};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,12 @@ pub(crate) struct Args {
     /// Root tasks that may run at the same time
     #[arg(long, value_name = "N", default_value_t = model::limits::ROOTS_RUNNING_MAX)]
     pub(crate) tasks_running_max: usize,
+    /// Days that tasks are kept; 0: for ever. The newest task always stays, and so do tasks that run, with all that came after them
+    #[arg(long, value_name = "N", default_value_t = Retention::default().days)]
+    pub(crate) keep_days: u32,
+    /// Tasks that are kept, the newest ones; 0: any number
+    #[arg(long, value_name = "N", default_value_t = Retention::default().roots)]
+    pub(crate) keep_tasks: u64,
 }
 
 /// Runs the node until it is told to stop.
@@ -95,6 +101,10 @@ fn options(args: Args) -> anyhow::Result<Options> {
         public_url,
         checker: checker_program()?,
         roots_running_max: args.tasks_running_max,
+        retention: Retention {
+            days: args.keep_days,
+            roots: args.keep_tasks,
+        },
     })
 }
 

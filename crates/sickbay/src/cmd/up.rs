@@ -10,7 +10,7 @@ use client::{Client, Config, HostQuery, NewInstallCode, NewTask};
 use model::{TaskId, TaskType};
 use protocol::answer::CheckReport;
 use protocol::api::task::{HostDetail, Task, read_details};
-use server::{Node, Options};
+use server::{Node, Options, Retention};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +58,7 @@ pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
         public_url: None,
         checker: checker_program()?,
         roots_running_max: model::limits::ROOTS_RUNNING_MAX,
+        retention: Retention::default(),
     })
     .await?;
     let endpoint = format!("http://{}", node.address());

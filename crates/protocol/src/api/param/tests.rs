@@ -114,7 +114,7 @@ fn what_is_no_object_or_unknown_or_twice_there_is_refused() {
         r#"{"command":"a","command":"b"}"#,
         &["\"command\" stands twice"],
     );
-    for key in ["selector", "pacing", "runbook"] {
+    for key in ["pacing", "runbook"] {
         refused(
             ClientDevOps,
             &json!({ key: "x" }).to_string(),
@@ -238,4 +238,21 @@ fn a_refusal_stays_small() {
     let param = json!({"uuids": "é*".repeat(100_000)}).to_string();
     let fault = TaskParam::parse(ClientProblemCheck, &param).unwrap_err();
     assert!(fault.message.len() < 1_000);
+}
+
+#[test]
+fn a_selector_names_hosts_instead_of_uuids() {
+    let parsed = TaskParam::parse(ClientDevOps, r#"{"command":"w","selector":"os = debian"}"#);
+    let selector = model::Selector::parse("os = debian").unwrap();
+    assert_eq!(parsed.unwrap().hosts, Targets::Selector(selector));
+    refused(
+        ClientDevOps,
+        r#"{"command":"w","selector":"os = debian","uuids":"a"}"#,
+        &["uuids or a selector, not both"],
+    );
+    refused(
+        ClientDevOps,
+        r#"{"command":"w","selector":"colour = red"}"#,
+        &["selector: `colour` is not a key"],
+    );
 }

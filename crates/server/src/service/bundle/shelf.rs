@@ -3,9 +3,9 @@
 //! Owns the decision which bundle goes when there is no room. Never touches a file: that is the
 //! caller's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use model::{LeafId, UnixMillis, limits};
+use model::{LeafId, RootId, UnixMillis, limits};
 use store::HostNo;
 
 /// One bundle that is kept or arriving.
@@ -128,8 +128,19 @@ impl Shelf {
         };
         let old = self.kept.iter();
         let old = old.filter(|(_, it)| now.since(it.at) > most_ms(it));
-        let old: Vec<LeafId> = old.map(|(leaf, _)| *leaf).collect();
-        let gone = old.into_iter();
+        let old = old.map(|(leaf, _)| *leaf).collect();
+        self.remove_all(old)
+    }
+
+    /// Takes out what belongs to these roots.
+    pub(super) fn of_roots(&mut self, roots: &HashSet<RootId>) -> Vec<(LeafId, Kept)> {
+        let of_roots = self.kept.keys().filter(|it| roots.contains(&it.root));
+        let of_roots = of_roots.copied().collect();
+        self.remove_all(of_roots)
+    }
+
+    fn remove_all(&mut self, leaves: Vec<LeafId>) -> Vec<(LeafId, Kept)> {
+        let gone = leaves.into_iter();
         gone.filter_map(|leaf| self.remove(leaf).map(|it| (leaf, it)))
             .collect()
     }

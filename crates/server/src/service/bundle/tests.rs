@@ -145,3 +145,18 @@ async fn what_cannot_be_written_is_refused_with_a_reason() {
     let full = io::Error::from(ErrorKind::StorageFull);
     assert!(unkept(&full).contains("disk is full"));
 }
+
+#[tokio::test]
+async fn the_bundles_of_roots_that_are_gone_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundles = bundles(folder.path());
+    let other = model::RootId::new(NOW, [8; 6]);
+    send(&bundles, leaf(), b"one").await;
+    send(&bundles, other.leaf(1), b"two").await;
+    bundles.forget(&[]).await;
+    assert_eq!(files(folder.path()), 2);
+    bundles.forget(&[leaf().root]).await;
+    assert_eq!(files(folder.path()), 1);
+    assert_eq!(bundles.url("http://a", leaf(), NOW).await, None);
+    assert!(bundles.url("http://a", other.leaf(1), NOW).await.is_some());
+}

@@ -19,8 +19,15 @@ pub(crate) struct Args {
     #[arg(long = "host", value_name = "UUID")]
     hosts: Vec<String>,
     /// All hosts that are enrolled
-    #[arg(long, conflicts_with = "hosts")]
+    #[arg(long, conflicts_with_all = ["hosts", "selector"])]
     all: bool,
+    /// The hosts that match now, such as 'os = debian and not status = offline'; keys: arch, group, ip, kernel, name, os,
+    /// status, uuid, version; signs: = != ~ in (…) not in (…)
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "hosts")]
+    selector: Option<String>,
+    /// Create nothing: say which hosts the selector means now
+    #[arg(long, requires = "selector", conflicts_with_all = ["watch", "wait"])]
+    dry_run: bool,
     /// What is to be done, such as command='systemctl is-active sshd' or mode=2; numbers, true, false, [...] and {...} are JSON
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = crate::cmd::key_value)]
     params: Vec<(String, String)>,
@@ -41,6 +48,9 @@ pub(crate) struct Args {
 pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
     let param = param(&args)?;
     TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
+    if let (Some(selector), true) = (&args.selector, args.dry_run) {
+        return preview(selector, client, ui).await;
+    }
     let created = client
         .create_task(&NewTask {
             task_type: args.task_type,
@@ -63,6 +73,23 @@ pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<
     watch::run(created.task_id.parse()?, manner, client, ui).await
 }
 
+async fn preview(selector: &str, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+    let preview = client.preview_targets(selector).await?;
+    ui.object(&json!(preview), "TotalCount", || {
+        let hosts = count(preview.total_count, "host");
+        let mut text = format!("{hosts} match, {} of them online", preview.online_count);
+        for target in &preview.sample {
+            text.push_str(&format!(
+                "\n  {}  │ {}",
+                clean_line(&target.uuid),
+                clean_line(&target.name)
+            ));
+        }
+        text
+    })?;
+    Ok(Exit::Success)
+}
+
 /// The `Param` of these arguments.
 fn param(args: &Args) -> Result<String, Usage> {
     let mut object = Map::new();
@@ -71,20 +98,26 @@ fn param(args: &Args) -> Result<String, Usage> {
             return Err(Usage(format!("-p {key} is given twice")));
         }
     }
-    let names_hosts = object.contains_key("uuids") || object.contains_key("uuid");
-    match (args.all || !args.hosts.is_empty(), names_hosts) {
+    let names_hosts = ["uuids", "uuid", "selector"]
+        .iter()
+        .any(|it| object.contains_key(*it));
+    let says_hosts = args.all || args.selector.is_some() || !args.hosts.is_empty();
+    match (says_hosts, names_hosts) {
         (false, false) => {
             return Err(Usage(
-                "on which hosts? Give --host UUID (again for more), or --all for every host"
+                "on which hosts? Give --host UUID (again for more), --selector EXPRESSION, or --all for every host"
                     .to_owned(),
             ));
         }
         (true, true) => {
             return Err(Usage(
-                "name the hosts with --host or with -p uuids, not both".to_owned(),
+                "name the hosts with --host, --selector or --all, or with -p uuids or -p selector, not both".to_owned(),
             ));
         }
         (true, false) | (false, true) => {}
+    }
+    if let Some(selector) = &args.selector {
+        object.insert("selector".to_owned(), json!(selector));
     }
     if !args.hosts.is_empty() {
         object.insert("uuids".to_owned(), json!(args.hosts));
@@ -102,7 +135,14 @@ fn param(args: &Args) -> Result<String, Usage> {
 }
 
 /// Keys whose value is always text: `command=true` runs the program `true`.
-const TEXT_KEYS: [&str; 5] = ["command", "runAs", "problemType", "subject", "clientToken"];
+const TEXT_KEYS: [&str; 6] = [
+    "command",
+    "runAs",
+    "problemType",
+    "selector",
+    "subject",
+    "clientToken",
+];
 
 /// JSON if it is a number, a truth value, an array or an object, and the key may have such a value; else the text itself.
 fn value(key: &str, text: &str) -> Value {
@@ -122,6 +162,8 @@ mod tests {
             task_type: TaskType::ClientDevOps,
             hosts: hosts.iter().map(|it| (*it).to_owned()).collect(),
             all,
+            selector: None,
+            dry_run: false,
             params: params
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))

@@ -1,0 +1,343 @@
+//! Looking after a data directory from outside: verifying, backing up, restoring.
+//!
+//! Owns which files make up a backup and in what order they are copied. Works beside a running node
+//! (backup) or instead of one (verify, restore). Called by the command line.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use store::SqliteStore;
+
+use crate::node;
+
+/// Keys that stand beside the database; each may be absent.
+const KEYS: [&str; 4] = [
+    "tls/certificate.pem",
+    "tls/key.pem",
+    "root-key.json",
+    "secret.key",
+];
+const BUNDLES: &str = "bundles";
+
+/// Why it could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or directory.
+    #[error("`{path}` cannot be used", path = .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no database.
+    #[error("`{path}` holds no sickbay.db", path = .0.display())]
+    Nothing(PathBuf),
+    /// A node runs on the directory.
+    #[error("`{path}` is in use by a running node", path = .0.display())]
+    InUse(PathBuf),
+    /// Nothing is overwritten.
+    #[error("`{path}` exists: nothing is overwritten", path = .0.display())]
+    Exists(PathBuf),
+    /// Something that is there is not restored over.
+    #[error("`{path}` is not empty: nothing is overwritten", path = .0.display())]
+    NotEmpty(PathBuf),
+    /// The database.
+    #[error("the store of `{path}` cannot be used", path = .path.display())]
+    Store {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
+    /// The directory does not open.
+    #[error("the data directory cannot be used")]
+    Node(#[from] node::Error),
+}
+
+/// What was copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The database, in bytes.
+    pub database_bytes: u64,
+    /// Key files, by their names in the directory.
+    pub keys: Vec<&'static str>,
+    /// Log bundles.
+    pub bundles: u64,
+}
+
+/// Compares the store of `data`, on which no node runs, with its journals: one line per difference.
+/// Changes nothing.
+///
+/// # Errors
+/// There is no store, it is in use, or the file as a whole does not read.
+pub fn verify(data: &Path) -> Result<Vec<String>, Error> {
+    let _lock = node_lock(data)?;
+    SqliteStore::verify_closed(data).map_err(|source| of_store(data, source))
+}
+
+/// Copies all that a node needs from `data` into the new directory `to`. A node may run on `data`; the
+/// copy is as the store was at one moment. It is durable, and appears only when it is whole.
+///
+/// # Errors
+/// `to` exists, there is no store in `data`, or a file cannot be read or written.
+pub fn backup(data: &Path, to: &Path, with_bundles: bool) -> Result<Copied, Error> {
+    if exists(to)? {
+        return Err(Error::Exists(to.to_owned()));
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    if let Err(source) = DirBuilder::new().mode(0o700).create(&part) {
+        return Err(of_file(&part, source));
+    }
+    let copied = copy(data, &part, with_bundles).and_then(|copied| {
+        fs::rename(&part, to).map_err(|source| of_file(to, source))?;
+        // A name alone lies in the working directory.
+        let parent = to.parent().filter(|it| !it.as_os_str().is_empty());
+        sync(parent.unwrap_or_else(|| Path::new(".")))?;
+        Ok(copied)
+    });
+    if copied.is_err() && exists(&part)? {
+        fs::remove_dir_all(&part).map_err(|source| of_file(&part, source))?;
+    }
+    copied
+}
+
+/// Copies a backup into the directory `data`, which is empty or not there, and verifies it there.
+/// Returns what was copied and the differences that were found.
+///
+/// # Errors
+/// `data` holds something, `from` is not a backup, or a file cannot be read or written.
+pub async fn restore(from: &Path, data: &Path) -> Result<(Copied, Vec<String>), Error> {
+    if !from.join("sickbay.db").exists() {
+        return Err(Error::Nothing(from.to_owned()));
+    }
+    if exists(data)? {
+        let entries = fs::read_dir(data).map_err(|source| of_file(data, source))?;
+        // What an empty file system of its own has.
+        let is_ours = |it: &io::Result<fs::DirEntry>| {
+            it.as_ref()
+                .map_or(true, |it| it.file_name() != "lost+found")
+        };
+        if entries.into_iter().any(|it| is_ours(&it)) {
+            return Err(Error::NotEmpty(data.to_owned()));
+        }
+    }
+    let _lock = node::prepare(data)?;
+    let copied = copy(from, data, true)?;
+    let wrong = |source| of_store(data, source);
+    let store = SqliteStore::open(data).map_err(wrong)?;
+    let lines = store::Store::verify(&store).await.map_err(wrong)?;
+    store::Store::close(&store).await;
+    Ok((copied, lines))
+}
+
+/// The database comes first and `secret.key` last: a node does not start on one without the other.
+fn copy(from: &Path, to: &Path, with_bundles: bool) -> Result<Copied, Error> {
+    let database_bytes = SqliteStore::copy(from, to).map_err(|source| of_store(from, source))?;
+    let mut copied = Copied {
+        database_bytes,
+        ..Copied::default()
+    };
+    if with_bundles && exists(&from.join(BUNDLES))? {
+        copied.bundles = copy_bundles(&from.join(BUNDLES), &to.join(BUNDLES))?;
+    }
+    for name in KEYS {
+        let (source, target) = (from.join(name), to.join(name));
+        if !exists(&source)? {
+            continue;
+        }
+        if let Some(folder) = target.parent() {
+            make(folder)?;
+        }
+        copy_file(&source, &target)?;
+        copied.keys.push(name);
+    }
+    if exists(&to.join("tls"))? {
+        sync(&to.join("tls"))?;
+    }
+    sync(to)?;
+    Ok(copied)
+}
+
+/// Bundles come and go while a node runs: one that went meanwhile is left out, like those that are
+/// still arriving.
+fn copy_bundles(from: &Path, to: &Path) -> Result<u64, Error> {
+    make(to)?;
+    let mut count = 0;
+    for entry in fs::read_dir(from).map_err(|source| of_file(from, source))? {
+        let name = entry.map_err(|source| of_file(from, source))?.file_name();
+        if !name.to_string_lossy().ends_with(".tar.gz") {
+            continue;
+        }
+        match copy_file(&from.join(&name), &to.join(&name)) {
+            Err(Error::File { path, source })
+                if source.kind() == io::ErrorKind::NotFound && path == from.join(&name) => {}
+            copied => {
+                copied?;
+                count += 1;
+            }
+        }
+    }
+    sync(to)?;
+    Ok(count)
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
+    let mut source = File::open(from).map_err(|source| of_file(from, source))?;
+    let wrong = |source| of_file(to, source);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut target = options.open(to).map_err(wrong)?;
+    io::copy(&mut source, &mut target).map_err(wrong)?;
+    target.sync_all().map_err(wrong)?;
+    // A bundle's age is that of its file.
+    let modified = source.metadata().and_then(|it| it.modified());
+    modified
+        .and_then(|it| target.set_modified(it))
+        .map_err(wrong)
+}
+
+/// The lock of the node, if there is one and no node has it.
+fn node_lock(data: &Path) -> Result<Option<File>, Error> {
+    let path = data.join("lock");
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(of_file(&path, source)),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse(data.to_owned())),
+        Err(TryLockError::Error(source)) => Err(of_file(&path, source)),
+    }
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| of_file(folder, source))
+}
+
+fn sync(folder: &Path) -> Result<(), Error> {
+    let synced = File::open(folder).and_then(|it| it.sync_all());
+    synced.map_err(|source| of_file(folder, source))
+}
+
+fn exists(path: &Path) -> Result<bool, Error> {
+    path.try_exists().map_err(|source| of_file(path, source))
+}
+
+fn of_file(path: &Path, source: io::Error) -> Error {
+    Error::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn of_store(path: &Path, source: store::Error) -> Error {
+    let path = path.to_owned();
+    match source {
+        store::Error::NotFound => Error::Nothing(path),
+        source => Error::Store { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    fn write(path: &Path, text: &str) {
+        make(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// A data directory with a store that is open.
+    fn data(folder: &Path) -> (PathBuf, SqliteStore) {
+        let data = folder.join("data");
+        let store = SqliteStore::open(&data).unwrap();
+        for name in KEYS {
+            write(&data.join(name), name);
+        }
+        write(&data.join("bundles/a.1.tar.gz"), "whole");
+        write(&data.join("bundles/b.1.part"), "part");
+        (data, store)
+    }
+
+    #[tokio::test]
+    async fn a_backup_of_a_store_in_use_is_restored_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, store) = data(folder.path());
+        store::Store::user_add(&store, "ann", model::UnixMillis(1))
+            .await
+            .unwrap();
+        let (small, large) = (folder.path().join("small"), folder.path().join("large"));
+        assert_eq!(backup(&data, &small, false).unwrap().bundles, 0);
+        let copied = backup(&data, &large, true).unwrap();
+        assert_eq!((copied.bundles, copied.keys), (1, KEYS.to_vec()));
+        assert!(!small.join("bundles").exists());
+        for name in KEYS.into_iter().chain(["sickbay.db"]) {
+            assert_eq!(mode(&large.join(name)), 0o600, "{name}");
+        }
+        for name in ["", "tls", "bundles"] {
+            assert_eq!(mode(&large.join(name)), 0o700, "{name}");
+        }
+        let again = backup(&data, &large, true).unwrap_err();
+        assert!(matches!(again, Error::Exists(_)), "{again}");
+
+        let new = folder.path().join("new");
+        fs::create_dir(&new).unwrap();
+        fs::create_dir(new.join("lost+found")).unwrap();
+        let (copied, lines) = restore(&large, &new).await.unwrap();
+        assert_eq!(lines, Vec::<String>::new());
+        assert_eq!(copied.bundles, 1);
+        assert_eq!(
+            fs::read_to_string(new.join("secret.key")).unwrap(),
+            "secret.key"
+        );
+        assert_eq!(verify(&new).unwrap(), Vec::<String>::new());
+        let restored = SqliteStore::open(&new).unwrap();
+        let users = store::Store::user_list(&restored).await.unwrap();
+        assert_eq!(users.first().unwrap().name, "ann");
+        let twice = restore(&large, &new).await.unwrap_err();
+        assert!(matches!(twice, Error::NotEmpty(_)), "{twice}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_named_and_nothing_is_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (empty, to) = (folder.path().join("empty"), folder.path().join("to"));
+        fs::create_dir(&empty).unwrap();
+        for error in [
+            verify(&empty).unwrap_err(),
+            backup(&empty, &to, false).unwrap_err(),
+            restore(&empty, &to).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Nothing(_)), "{error}");
+        }
+        assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_with_a_node_is_not_verified_from_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = node::prepare(folder.path()).unwrap();
+        let used = verify(folder.path()).unwrap_err();
+        assert!(matches!(used, Error::InUse(_)), "{used}");
+        drop(lock);
+        let free = verify(folder.path()).unwrap_err();
+        assert!(matches!(free, Error::Nothing(_)), "{free}");
+    }
+}

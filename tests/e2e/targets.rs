@@ -1,0 +1,59 @@
+//! Selectors: which hosts a task is for.
+
+use model::TaskType::ClientDevOps;
+use serde_json::json;
+use tests::{Agent, Server};
+
+#[tokio::test]
+async fn a_selector_means_the_hosts_that_match_when_the_task_is_made() {
+    let server = Server::start(&[]).await;
+    let online = Agent::online(&server).await;
+    let offline = Agent::enrol(&server).await;
+    let preview = server.client().preview_targets("status = online").await;
+    let preview = preview.unwrap();
+    assert_eq!((preview.total_count, preview.online_count), (1, 1));
+    assert_eq!(preview.sample[0].uuid, online.uuid);
+
+    let param = json!({"command": "true", "selector": "status = online"});
+    let root = server.create(ClientDevOps, param).await;
+    let ended = server.ended(&root).await;
+    assert_eq!((ended.success_count, ended.total_count), (1, 1));
+
+    let not = format!("arch ~ 86 and not uuid = {}", online.uuid);
+    let param = json!({"command": "true", "selector": not, "timeoutSeconds": 600});
+    let root = server.create(ClientDevOps, param).await;
+    let leaves = server.leaves(&root).await;
+    assert_eq!(leaves.len(), 1);
+    assert_eq!(leaves[0].1.uuid, offline.uuid);
+}
+
+#[tokio::test]
+async fn a_selector_that_means_no_host_or_nothing_creates_nothing() {
+    let server = Server::start(&[]).await;
+    Agent::enrol(&server).await;
+    for (selector, why) in [
+        ("os = plan9", "no host matches the selector"),
+        ("os = ", "expected a value at the end"),
+        ("colour = red", "is not a key; keys are arch, group"),
+    ] {
+        let param = json!({"command": "true", "selector": selector}).to_string();
+        let params = [
+            ("TaskType", "CLIENT_DEV_OPS"),
+            ("TaskName", "CLIENT_DEV_OPS"),
+            ("Param", param.as_str()),
+        ];
+        let reply = server.request("GenerateOnceTask", &params).send().await;
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert_eq!(reply.json()["Code"], json!("IllegalParam"));
+        assert!(reply.text().contains(why), "{}", reply.text());
+    }
+    assert!(server.tasks(ClientDevOps).await.is_empty());
+    let dry = ["task", "create", "CLIENT_DEV_OPS", "-p", "command=true"];
+    let dry = [
+        &dry[..],
+        &["--selector", "name ~ e", "--dry-run", "-o", "json"],
+    ]
+    .concat();
+    server.sickbay(&dry).await;
+    assert!(server.tasks(ClientDevOps).await.is_empty());
+}
