@@ -252,13 +252,13 @@ impl Agent {
         let limit = Duration::from_millis(limits::SESSION_GREETING_MS_MAX);
         let greeting = self.greet(&shared.route, "");
         let (mut wire, welcome) = tokio::time::timeout(limit, greeting).await??;
-        let heartbeat = UpFrame::Heartbeat(Heartbeat { now_ms: 0 });
-        wire.send(message_of(heartbeat)).await?;
+        let heartbeat = || message_of(UpFrame::Heartbeat(Heartbeat { now_ms: 0 }));
+        wire.send(heartbeat()).await?;
         let pause = Duration::from_millis(limits::SESSION_HEARTBEAT_MS);
         let mut is_online = false;
         loop {
             let Ok(frame) = tokio::time::timeout(pause, receive(&mut wire)).await else {
-                wire.send(message_of(heartbeat.clone())).await?;
+                wire.send(heartbeat()).await?;
                 continue;
             };
             match frame? {

@@ -77,10 +77,11 @@ async fn connection(
                 changed?;
                 socket.send(Message::binary(vec![1; ORDER_BYTES])).await?;
             }
-            message = socket.next() => match message.context("closed")?? {
-                Message::Binary(_) => replied.send(())?,
-                _ => {}
-            },
+            message = socket.next() => {
+                if message.context("closed")??.is_binary() {
+                    replied.send(())?;
+                }
+            }
         }
     }
 }

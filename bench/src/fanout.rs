@@ -29,7 +29,8 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
     let mut fleet = Fleet::start(&house, agents).await?;
     tokio::time::sleep(REST).await;
     let idle = memory()?;
-    let ticks = cpu_ticks(house.pid())?;
+    let ticks = || anyhow::Ok((cpu_ticks(house.pid())?, cpu_ticks(std::process::id())?));
+    let before = ticks()?;
     let (mut walls, mut created, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let round = round(&house, &mut fleet).await?;
@@ -37,7 +38,7 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
         created.push(round.created);
         leaves.extend(round.leaves);
     }
-    let ticks = cpu_ticks(house.pid())?.saturating_sub(ticks);
+    let after = ticks()?;
     let busy = memory()?;
     drop(fleet);
     drop(house);
@@ -47,8 +48,13 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
     }
     let middle = |times: &[Duration]| times.get(times.len() / 2).copied().context("no round");
     let (wall, bare_wall) = (middle(&walls)?, middle(&bare)?);
-    let cpu_us = ticks * 1_000_000 / rustix::param::clock_ticks_per_second();
     let each = u64::try_from(agents)?;
+    let leaves_run = each * u64::try_from(ROUNDS)?;
+    let cpu_us = |before, after: u64| {
+        after.saturating_sub(before) * 1_000_000
+            / rustix::param::clock_ticks_per_second()
+            / leaves_run
+    };
     Ok(json!({
         "workload": "fanout",
         "n": agents,
@@ -63,7 +69,8 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
         "create_ms": ms(middle(&created)?),
         "ceiling_ms": ms(bare_wall),
         "ceiling_ms_all": bare.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
-        "server_cpu_us_per_leaf": cpu_us / (each * u64::try_from(ROUNDS)?),
+        "server_cpu_us_per_leaf": cpu_us(before.0, after.0),
+        "simulator_cpu_us_per_leaf": cpu_us(before.1, after.1),
         "server_rss_bytes": empty,
         "idle_rss_bytes_per_agent": idle.saturating_sub(empty) / each,
         "busy_rss_bytes_per_agent": busy.saturating_sub(empty) / each,

@@ -43,10 +43,10 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
     let mut times = bring(&store, root, &order).await?;
     let wall = started.elapsed();
     let commits = store.generation() - commits;
-    let written = written_bytes()?.saturating_sub(written);
     let ended = store.root_get(root).await?.and_then(|it| it.ended_at);
     ensure!(ended.is_some(), "the root has not ended");
     store.close().await;
+    let written = written_bytes()?.saturating_sub(written);
     let disk = size_of(folder.path())?;
     let plain = plain_file(folder.path(), &order, usize::try_from(commits)?)?;
     times.sort_unstable();

@@ -78,9 +78,7 @@ pub(crate) fn per_second(count: usize, wall: Duration) -> f64 {
 /// The time below which `percent` of the sorted times lie, in ms.
 pub(crate) fn at(times: &[Duration], percent: usize) -> f64 {
     let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-    times
-        .get(place)
-        .map_or(0.0, |it| it.as_secs_f64() * 1_000.0)
+    times.get(place).map_or(0.0, |it| ms(*it))
 }
 
 /// A time in ms.

@@ -33,7 +33,7 @@ pub(crate) fn answer(seed: u64) -> Vec<u8> {
     let mut below = |end| numbers.below(end);
     let (bytes, ms) = (below(100_000), below(10_000));
     format!(
-        r#"{{"message":"the command ended","ops":{{"exitCode":0,"stdout":{{"text":"web-{:04} up {} days, {} users, load average: 0.{:02}, 1.{:02}\n/dev/sda1 {} of {} blocks used, {} % of inodes\nnginx.service active since {} s, main process {}, {} tasks\n{} packages can be updated, {} of them for security\n","bytes":{bytes},"sha256":"{:016x}{:016x}{:016x}{:016x}","cut":false}},"stderr":{{"text":"","bytes":0,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","cut":false}},"durationMs":{ms}}}}}"#,
+        r#"{{"message":"the command ended","ops":{{"exitCode":0,"stdout":{{"text":"web-{:04} up {} days, {} users, load average: 0.{:02}, 1.{:02}\n/dev/sda1 {} of {} blocks used, {} % of inodes\nnginx.service active since {} s, main process {}, {} tasks\n{} packages can be updated, {} of them for security; last reboot by user {}\n","bytes":{bytes},"sha256":"{:016x}{:016x}{:016x}{:016x}","cut":false}},"stderr":{{"text":"","bytes":0,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","cut":false}},"durationMs":{ms}}}}}"#,
         below(10_000),
         below(400),
         below(9),
@@ -47,6 +47,7 @@ pub(crate) fn answer(seed: u64) -> Vec<u8> {
         below(64),
         below(90),
         below(9),
+        below(60_000),
         below(u64::MAX),
         below(u64::MAX),
         below(u64::MAX),

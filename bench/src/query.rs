@@ -157,19 +157,16 @@ async fn measure(
     kind: &Kind,
     numbers: &mut Numbers,
 ) -> anyhow::Result<[Vec<Duration>; 3]> {
-    let mut times = [const { Vec::new() }; 3];
+    let (mut first, mut middle, mut last) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let query = query(stored, kind, numbers)?;
-        let (total, _) = page(store, &query, 1).await?;
-        let last = total.div_ceil(PAGE.into()).max(1);
-        for (number, times) in [1, 1 + numbers.below(last), last]
-            .into_iter()
-            .zip(&mut times)
-        {
-            times.push(page(store, &query, number).await?.1);
-        }
+        let (total, time) = page(store, &query, 1).await?;
+        first.push(time);
+        let pages = total.div_ceil(PAGE.into());
+        middle.push(page(store, &query, 1 + numbers.below(pages)).await?.1);
+        last.push(page(store, &query, pages).await?.1);
     }
-    Ok(times)
+    Ok([first, middle, last])
 }
 
 fn query(stored: &Stored, kind: &Kind, numbers: &mut Numbers) -> anyhow::Result<LeafQuery> {
