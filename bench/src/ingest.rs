@@ -13,6 +13,7 @@ use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
 use serde_json::{Value, json};
 use store::{HostNo, LeafEvent, NewRoot, SqliteStore, Store};
 
+use crate::idle::cpu_ticks;
 use crate::load::{at, ms, per_second, ratio};
 use crate::numbers::{Numbers, answer};
 
@@ -39,9 +40,12 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
     let order: Arc<[u32]> = order.into();
 
     let (commits, written) = (store.generation(), written_bytes()?);
+    let ticks = cpu_ticks(std::process::id())?;
     let started = Instant::now();
     let mut times = bring(&store, root, &order).await?;
     let wall = started.elapsed();
+    let ticks = cpu_ticks(std::process::id())?.saturating_sub(ticks);
+    let cpu_ms = ticks * 1_000 / rustix::param::clock_ticks_per_second();
     let commits = store.generation() - commits;
     let ended = store.root_get(root).await?.and_then(|it| it.ended_at);
     ensure!(ended.is_some(), "the root has not ended");
@@ -65,6 +69,7 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
         "wall_ms": ms(wall),
         "ceiling_ms": ms(plain),
         "create_ms": ms(creating),
+        "cpu_ms": cpu_ms,
         "commits": commits,
         "answer_bytes": answer(1).len(),
         "written_bytes_per_result": written / u64::from(leaves.max(1)),
@@ -85,6 +90,8 @@ pub(crate) fn new_root(id: RootId, task_type: TaskType, created_at: UnixMillis) 
         deadline: created_at.plus(3_600_000),
         request_key: id.to_string(),
         request_digest: [0; 32],
+        rerun_of: None,
+        rerun_of: None,
     }
 }
 

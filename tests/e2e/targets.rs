@@ -1,5 +1,7 @@
-//! Selectors: which hosts a task is for.
+//! Which hosts a task is for: selectors, and doing it again.
 
+use model::Reason;
+use model::Status;
 use model::TaskType::ClientDevOps;
 use serde_json::json;
 use tests::{Agent, Server};
@@ -56,4 +58,56 @@ async fn a_selector_that_means_no_host_or_nothing_creates_nothing() {
     .concat();
     server.sickbay(&dry).await;
     assert!(server.tasks(ClientDevOps).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_task_is_done_again_only_where_it_did_not_succeed() {
+    let server = Server::start(&[]).await;
+    let good = Agent::online(&server).await;
+    let bad = Agent::online(&server).await;
+    bad.set_policy("commands = false\n");
+    let mut bad = bad;
+    bad.terminate().await;
+    bad.start();
+    bad.until_online(&server).await;
+    let away = Agent::enrol(&server).await;
+    let param = json!({"command": "true", "timeoutSeconds": 2});
+    let root = server.create(ClientDevOps, param).await;
+    let ended = server.ended(&root).await;
+    assert_eq!(
+        (ended.success_count, ended.fail_count, ended.timeout_count),
+        (1, 1, 1)
+    );
+
+    let client = server.client();
+    let id = root.parse().unwrap();
+    let again = client.rerun_task(id, &[], &[]).await.unwrap();
+    assert_eq!(again.total_count, 2);
+    let rerun = server.task(&again.task_id).await;
+    assert_eq!(rerun.rerun_of, root);
+    let uuids: Vec<String> = server
+        .leaves(&again.task_id)
+        .await
+        .into_iter()
+        .map(|it| it.1.uuid)
+        .collect();
+    assert_eq!(uuids, [bad.uuid.clone(), away.uuid.clone()]);
+
+    let reasons = [Reason::NeverDelivered];
+    let again = client
+        .rerun_task(id, &[Status::Timeout], &reasons)
+        .await
+        .unwrap();
+    let leaves = server.leaves(&again.task_id).await;
+    assert_eq!(leaves.len(), 1);
+    assert_eq!(leaves[0].1.uuid, away.uuid);
+    assert_ne!(leaves[0].1.uuid, good.uuid);
+    let none = client
+        .rerun_task(id, &[Status::Init], &[])
+        .await
+        .unwrap_err();
+    assert!(
+        none.to_string().contains("no host of that task is left"),
+        "{none}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Calls of the once family.
 
 use model::limits::{LEAF_PAGE_SIZE_MAX, PAGE_SIZE_MAX};
-use model::{Status, TaskId, TaskType};
+use model::{Reason, Status, TaskId, TaskType};
 use protocol::api::Done;
 use protocol::api::task::{
     DescribeOnceTask, DescribeOnceTaskLeafRecordPage, GenerateOnceTask, ListUnfinishedOnceTask,
@@ -170,6 +170,30 @@ impl Client {
             ("Target", host.to_owned()),
         ];
         self.call("ListUnfinishedOnceTask", &params).await
+    }
+
+    /// Does a task again on the hosts whose part stands so; without statuses where it failed or timed out.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn rerun_task(
+        &self,
+        root: TaskId,
+        statuses: &[Status],
+        reasons: &[Reason],
+    ) -> Result<GenerateOnceTask, Error> {
+        let mut params = vec![("TaskId".to_owned(), root.to_string())];
+        for (at, status) in statuses.iter().enumerate() {
+            params.push((format!("StatusList.{}", at + 1), status.wire().to_owned()));
+        }
+        for (at, reason) in reasons.iter().enumerate() {
+            params.push((format!("ReasonList.{}", at + 1), reason.wire().to_owned()));
+        }
+        let params: Vec<(&str, String)> = params
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()))
+            .collect();
+        self.call("RerunOnceTask", &params).await
     }
 
     /// Stops a root: what waits ends, what runs is killed.

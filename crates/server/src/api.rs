@@ -78,6 +78,7 @@ operations! {
     "PreviewTargets", OURS, host::preview_targets;
     "PutUserPolicy", OURS, access::policy_put;
     "RemoveHost", OURS, host::remove;
+    "RerunOnceTask", OURS, task::rerun;
     "UpdateAccessKey", OURS, access::key_update;
     "VerifyStore", OURS, store::verify;
 }
@@ -201,7 +202,9 @@ async fn kept_or_made(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
 /// `GenerateOnceTask` finds the task that it made.
 fn changes(operation: &str) -> bool {
     let looks = ["Describe", "Get", "List", "Preview"];
-    !looks.iter().any(|it| operation.starts_with(it)) && operation != "GenerateOnceTask"
+    !looks.iter().any(|it| operation.starts_with(it))
+        && operation != "GenerateOnceTask"
+        && operation != "RerunOnceTask"
 }
 
 /// How to answer.

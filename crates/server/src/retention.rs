@@ -126,6 +126,7 @@ mod tests {
                 deadline: at,
                 request_key: day.to_string(),
                 request_digest: [0; 32],
+                rerun_of: None,
             };
             ids.push(new.id);
             store.root_create(new, vec![]).await.unwrap();

@@ -169,6 +169,7 @@ mod tests {
             "task list --type CLIENT_DEV_OPS -o json",
             "task get 0123456789ab01020304050600000000",
             "task bundle 0123456789ab01020304050600000001 --file b.tar.gz",
+            "task rerun 0123456789ab01020304050600000000 --reason never-delivered --wait",
             "task leaves 0123456789ab01020304050600000000 --status FAIL,TIMEOUT",
             "host list",
             "host remove h1",

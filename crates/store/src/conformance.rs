@@ -108,6 +108,7 @@ pub(crate) fn new_root(number: u8, at: UnixMillis) -> NewRoot {
         deadline: at.plus(3_600_000),
         request_key: format!("request {number}"),
         request_digest: [number; 32],
+        rerun_of: None,
     }
 }
 

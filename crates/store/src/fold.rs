@@ -319,6 +319,7 @@ mod tests {
             deadline: START,
             cancelled_at: None,
             ended_at: None,
+            rerun_of: None,
             totals: Totals::default(),
         };
         Fold::new(1, root, (1..=leaves).map(HostNo).collect())

@@ -27,6 +27,8 @@ pub struct NewRoot {
     pub request_key: String,
     /// Digest of what was asked: the same key with another digest is another request.
     pub request_digest: [u8; 32],
+    /// The root whose hosts it runs again.
+    pub rerun_of: Option<RootId>,
 }
 
 /// What `root_create` did.
@@ -60,6 +62,8 @@ pub struct Root {
     pub source: String,
     /// The operator's name.
     pub operator: String,
+    /// The root whose hosts it runs again.
+    pub rerun_of: Option<RootId>,
     /// JSON of the work.
     pub work: String,
     /// When it started.

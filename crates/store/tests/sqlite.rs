@@ -33,6 +33,7 @@ async fn create(store: &SqliteStore, number: u8, leaves: i64) -> Result<RootId, 
         deadline: NOW.plus(1_000),
         request_key: format!("{number}"),
         request_digest: [number; 32],
+        rerun_of: None,
     };
     let hosts = (1..=leaves).map(HostNo).collect();
     Ok(store.root_create(new, hosts).await?.id)

@@ -77,6 +77,9 @@ pub struct Task {
     /// Ours: who created it, as given.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// Ours: the root whose hosts this one runs again.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rerun_of: String,
 }
 
 /// Answer of `DescribeOnceTaskLeafRecordPage`.

@@ -46,19 +46,23 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Who looks at tasks of this type, and from where.
-    pub(crate) fn viewer(&self, task_type: TaskType) -> Viewer {
+    /// Whether the caller may create tasks of this type.
+    pub(crate) fn may_create(&self, task_type: TaskType) -> Result<(), Error> {
         let circumstances = Circumstances {
             source: self.peer.address,
             secure: self.peer.secure,
             task_type: Some(task_type.wire()),
         };
         let auth = &self.app.auth;
-        let may = auth.authorise(self.caller, CLOUD, "GenerateOnceTask", circumstances);
+        auth.authorise(self.caller, CLOUD, "GenerateOnceTask", circumstances)
+    }
+
+    /// Who looks at tasks of this type, and from where.
+    pub(crate) fn viewer(&self, task_type: TaskType) -> Viewer {
         Viewer {
             base: self.base.map(str::to_owned),
             base_for_hosts: self.app.base_for_hosts(self.base),
-            may_create: may.is_ok(),
+            may_create: self.may_create(task_type).is_ok(),
         }
     }
 
@@ -67,7 +71,7 @@ impl<'a> Call<'a> {
     pub(crate) fn question(&self, operation: &str) -> String {
         let mut question = format!("{operation}\0{}", self.base.unwrap_or_default());
         for task_type in TaskType::ALL {
-            question.push(if self.viewer(task_type).may_create {
+            question.push(if self.may_create(task_type).is_ok() {
                 '1'
             } else {
                 '0'

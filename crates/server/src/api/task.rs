@@ -2,7 +2,7 @@
 
 mod row;
 
-use model::{Status, TaskId, TaskType, limits};
+use model::{Reason, Status, TaskId, TaskType, limits};
 use protocol::api::Done;
 use protocol::api::param::TaskParam;
 use protocol::api::task::{
@@ -43,14 +43,48 @@ pub(super) async fn generate(call: &Call<'_>) -> Result<GenerateOnceTask, Error>
         nonce: call.nonce,
     };
     let root = call.app.tasks.create(call.caller, new).await?;
-    Ok(GenerateOnceTask {
+    Ok(created(&root))
+}
+
+/// `RerunOnceTask`: the same work again on the hosts where it did not succeed.
+pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
+    let id = task_id("TaskId", call.params.required("TaskId")?)?;
+    let TaskId::Root(id) = id else {
+        let help = "is the id of a leaf: name its root task";
+        return Err(Fault::invalid("TaskId", help).into());
+    };
+    let old = call.app.tasks.root(id).await?;
+    call.may_create(old.task_type)?;
+    let mut statuses = statuses(call)?;
+    if statuses.is_empty() {
+        statuses = vec![Status::Fail, Status::Timeout];
+    }
+    let mut reasons = Vec::new();
+    for text in call.params.list("ReasonList") {
+        let reason = Reason::from_wire(text);
+        let known = || Reason::ALL.map(Reason::wire).join(", ");
+        reasons.push(
+            reason.ok_or_else(|| {
+                Fault::invalid("ReasonList", &format!("names reasons: {}", known()))
+            })?,
+        );
+    }
+    let tasks = &call.app.tasks;
+    let root = tasks
+        .rerun(call.caller, old, statuses, &reasons, call.nonce)
+        .await?;
+    Ok(created(&root))
+}
+
+fn created(root: &Root) -> GenerateOnceTask {
+    GenerateOnceTask {
         can_create: true,
         collect_time: Some(root.created_at.0),
         finish_count: root.totals.ended(),
         last_task: Some(root.id.to_string()),
         task_id: root.id.to_string(),
         total_count: root.totals.total(),
-    })
+    }
 }
 
 /// `CancelOnceTask`.

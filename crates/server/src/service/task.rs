@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{LeafId, RootId, Status, TaskId, TaskType, limits};
+use model::{LeafId, Reason, RootId, Status, TaskId, TaskType, limits};
 use protocol::answer::Answer;
 use protocol::api::param::TaskParam;
 use protocol::error::{Code, Fault};
@@ -138,7 +138,63 @@ impl Tasks {
             deadline: now.plus(new.param.timeout_ms),
             request_key,
             request_digest,
+            rerun_of: None,
         };
+        self.start(root, hosts).await
+    }
+
+    /// Does the same work again on those hosts of a root whose leaves stand in one of `statuses` and,
+    /// unless `reasons` is empty, ended for one of them: a new root.
+    pub(crate) async fn rerun(
+        &self,
+        caller: &Caller,
+        old: Root,
+        statuses: Vec<Status>,
+        reasons: &[Reason],
+        nonce: &str,
+    ) -> Result<Root, Error> {
+        let mut hosts = Vec::new();
+        let query = LeafQuery::Root {
+            root: old.id,
+            statuses,
+        };
+        for number in 1.. {
+            let size = limits::LEAF_PAGE_SIZE_MAX;
+            let page = PageRequest { number, size };
+            let rows = self.store.leaf_page(&query, page, 0).await?.rows;
+            let keeps = |it: &&Leaf| reasons.is_empty() || reasons.contains(&it.state.reason);
+            hosts.extend(rows.iter().filter(keeps).map(|it| it.host));
+            if rows.is_empty() {
+                break;
+            }
+        }
+        let stored = self.store.host_get_many(&hosts).await?;
+        let there = stored.iter().filter(|it| it.removed_at.is_none());
+        let hosts: Vec<HostNo> = there.map(|it| it.number).collect();
+        if hosts.is_empty() {
+            let text =
+                "Illegal param: no host of that task is left to run it again. Nothing was created.";
+            return Err(Fault::new(Code::IllegalParam, text).into());
+        }
+        let now = self.clock.now();
+        let root = NewRoot {
+            id: RootId::new(now, crate::random::bytes()?),
+            task_type: old.task_type,
+            name: old.name,
+            source: old.source,
+            operator: caller.name.clone(),
+            work: old.work,
+            created_at: now,
+            deadline: now.plus(old.deadline.since(old.created_at)),
+            request_key: format!("nonce:{}:{nonce}", caller.key_id),
+            request_digest: [0; 32],
+            rerun_of: Some(old.id),
+        };
+        self.start(root, hosts).await
+    }
+
+    async fn start(&self, root: NewRoot, hosts: Vec<HostNo>) -> Result<Root, Error> {
+        let (kind, operator) = (root.task_type.wire(), root.operator.clone());
         let count = hosts.len();
         let one_at_a_time = self.creating.lock().await;
         if self.store.root_active().await?.len() >= self.running_max {
@@ -152,8 +208,8 @@ impl Tasks {
         drop(one_at_a_time);
         if !created.existed {
             tracing::info!(
-                task.id = %created.id, task.kind = new.task_type.wire(), task.leaves = count,
-                operator = %caller.name, "a task was created"
+                task.id = %created.id, task.kind = kind, task.leaves = count, %operator,
+                "a task was created"
             );
         }
         self.engine.wake();

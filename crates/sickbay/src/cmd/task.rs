@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use client::{Client, TaskQuery};
-use model::{Status, TaskId, TaskType};
+use model::{Reason, Status, TaskId, TaskType};
 use serde_json::json;
 
 use super::host::say_rest;
@@ -52,6 +52,23 @@ pub(crate) enum Command {
         /// The task
         id: TaskId,
     },
+    /// Do the work of a task again where it failed or timed out: a new task
+    Rerun {
+        /// The task
+        id: TaskId,
+        /// Where its hosts stand so, such as FAIL or TIMEOUT or SUCCESS; usually FAIL,TIMEOUT
+        #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+        status: Vec<Status>,
+        /// Only where it ended for such a reason, such as never_delivered
+        #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
+        reason: Vec<Reason>,
+        /// Follow the new task until it has ended
+        #[arg(long, conflicts_with = "wait")]
+        watch: bool,
+        /// Wait until the new task has ended, then show it
+        #[arg(long)]
+        wait: bool,
+    },
     /// List each host's part of a task
     Leaves {
         /// The task
@@ -87,6 +104,14 @@ fn status(text: &str) -> Result<Status, String> {
     })
 }
 
+fn reason(text: &str) -> Result<Reason, String> {
+    let found = Reason::from_wire(&text.to_ascii_lowercase().replace('-', "_"));
+    found.filter(|it| *it != Reason::None).ok_or_else(|| {
+        let known: Vec<&str> = Reason::ALL.iter().skip(1).map(|it| it.wire()).collect();
+        format!("a reason is one of {}", known.join(", "))
+    })
+}
+
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
     match command {
         Command::Create(args) => create::run(args, client, ui).await,
@@ -105,6 +130,21 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
             client.cancel_task(id).await?;
             ui.say(&format!("cancelled task {id}"));
             Ok(Exit::Success)
+        }
+        Command::Rerun {
+            id,
+            status,
+            reason,
+            watch,
+            wait,
+        } => {
+            let created = client.rerun_task(id, &status, &reason).await?;
+            let manner = match (watch, wait) {
+                (true, _) => Some(watch::Manner::Watch),
+                (false, true) => Some(watch::Manner::Wait),
+                (false, false) => None,
+            };
+            create::created_task(&created, manner, client, ui).await
         }
         Command::Leaves { id, status, limit } => {
             leaves::list(id, &status, ui.limit(limit), client, ui).await?;

@@ -35,6 +35,7 @@ pub async fn a_root_reads_back_as_it_was_created<S: Store>(open: impl Fn() -> S)
         deadline: new.deadline,
         cancelled_at: None,
         ended_at: None,
+        rerun_of: new.rerun_of,
         totals: Totals::new(3),
     };
     assert_eq!(store.root_get(new.id).await.unwrap().unwrap(), expected);

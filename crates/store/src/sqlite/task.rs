@@ -29,7 +29,7 @@ pub(super) struct RootRow {
 }
 
 const COLUMNS: &str = "no, id, type, source, name, operator, created_ms, deadline_ms, \
-                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks";
+                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks, rerun_of";
 
 /// Reads a row of [`COLUMNS`]; unfinished leaves are taken for waiting.
 pub(super) fn root_of(row: &Row<'_>) -> Result<RootRow, Error> {
@@ -51,6 +51,7 @@ pub(super) fn root_of(row: &Row<'_>) -> Result<RootRow, Error> {
             ended_at: row.get::<_, Option<_>>(9)?.map(UnixMillis),
             totals: totals_of(row, 10)?,
             work: row.get(14)?,
+            rerun_of: row.get::<_, Option<_>>(16)?.map(RootId::from_bytes),
         },
     })
 }
@@ -151,8 +152,8 @@ fn insert(tx: &Connection, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
     tx.prepare_cached(
         "INSERT INTO root (id, type, source, name, operator, work, created_ms, deadline_ms,
            ended_ms, total, rank_type, cum_type, rank_source, cum_source, request_key,
-           request_digest)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           request_digest, rerun_of)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         new.id.as_bytes(),
@@ -171,6 +172,7 @@ fn insert(tx: &Connection, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
         cum_source,
         new.request_key,
         new.request_digest,
+        new.rerun_of.as_ref().map(RootId::as_bytes),
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -278,7 +280,7 @@ impl Lane {
         let mut select = view.tx.prepare_cached(&sql)?;
         let params = self.params(&[rank, view.active.no_max()]);
         let mut found = select.query_and_then(params_from_iter(params), |row| {
-            Ok::<_, Error>((root_of(row)?, row.get(16)?))
+            Ok::<_, Error>((root_of(row)?, row.get(17)?))
         })?;
         found.next().transpose()
     }

@@ -38,6 +38,7 @@ pub(super) fn root_row(view: &RootView) -> Result<Task, Error> {
         timeout_count: totals.timeout,
         unfinished_count: totals.unfinished(),
         source: root.source.clone(),
+        rerun_of: root.rerun_of.map(|it| it.to_string()).unwrap_or_default(),
     })
 }
 
@@ -77,6 +78,7 @@ pub(super) fn leaf_row(root: &Root, view: &LeafView, whole: bool) -> Result<Task
         timeout_count: one_if(Status::Timeout),
         unfinished_count: u32::from(!ended),
         source: root.source.clone(),
+        rerun_of: root.rerun_of.map(|it| it.to_string()).unwrap_or_default(),
     })
 }
 

@@ -3,6 +3,7 @@
 use client::{Client, NewTask};
 use model::TaskType;
 use protocol::api::param::TaskParam;
+use protocol::api::task::GenerateOnceTask;
 use serde_json::{Map, Value, json};
 
 use super::watch::{self, Manner};
@@ -59,15 +60,26 @@ pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<
         })
         .await?;
     let manner = match (args.watch, args.wait) {
-        (true, _) => Manner::Watch,
-        (false, true) => Manner::Wait,
-        (false, false) => {
-            let hosts = count(u64::from(created.total_count), "host");
-            ui.object(&json!(created), "TaskId", || {
-                format!("created task {} on {hosts}", clean_line(&created.task_id))
-            })?;
-            return Ok(Exit::Success);
-        }
+        (true, _) => Some(Manner::Watch),
+        (false, true) => Some(Manner::Wait),
+        (false, false) => None,
+    };
+    created_task(&created, manner, client, ui).await
+}
+
+/// Says what was created and, if asked to, follows it.
+pub(super) async fn created_task(
+    created: &GenerateOnceTask,
+    manner: Option<Manner>,
+    client: &Client,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let Some(manner) = manner else {
+        let hosts = count(u64::from(created.total_count), "host");
+        ui.object(&json!(created), "TaskId", || {
+            format!("created task {} on {hosts}", clean_line(&created.task_id))
+        })?;
+        return Ok(Exit::Success);
     };
     ui.say(&format!("created task {}", created.task_id));
     watch::run(created.task_id.parse()?, manner, client, ui).await

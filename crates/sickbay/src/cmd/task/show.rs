@@ -51,6 +51,9 @@ fn head(task: &Task, value: &Value) -> String {
     if task.task_end_time.is_some() {
         lines.push(format!("ended    {}", time(value, "TaskEndTime")));
     }
+    if !task.rerun_of.is_empty() {
+        lines.push(format!("again    {}", task.rerun_of));
+    }
     lines.push(format!("hosts    {}: {}", task.total_count, tally(task)));
     let lines: Vec<String> = lines.iter().map(|it| clean_line(it)).collect();
     lines.join("\n") + "\n"

@@ -23,6 +23,7 @@ CREATE TABLE root (
   cum_source INTEGER NOT NULL,
   request_key TEXT NOT NULL UNIQUE,
   request_digest BLOB NOT NULL,
+  rerun_of BLOB,
   work TEXT NOT NULL
 ) STRICT;
 CREATE INDEX root_type_created ON root(type, created_ms);
