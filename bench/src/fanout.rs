@@ -3,9 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use client::NewTask;
 use model::TaskType;
+use protocol::frame::OrderKey;
+use protocol::order::{Order, key_id, open, sign};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use crate::agents::Fleet;
@@ -17,6 +20,8 @@ use crate::load::{at, ms, per_second, ratio};
 /// Orders to all, and bare rounds before and after them.
 const ROUNDS: usize = 5;
 const BARE_ROUNDS: usize = 3;
+/// Orders that are signed and verified to see what that costs.
+const SIGNATURES: u128 = 1_000;
 /// Time that the server has to come to rest before its memory is measured.
 const REST: Duration = Duration::from_secs(3);
 
@@ -48,6 +53,7 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
     }
     let middle = |times: &[Duration]| times.get(times.len() / 2).copied().context("no round");
     let (wall, bare_wall) = (middle(&walls)?, middle(&bare)?);
+    let (signing, verifying) = signatures()?;
     let each = u64::try_from(agents)?;
     let leaves_run = each * u64::try_from(ROUNDS)?;
     let cpu_us = |before, after: u64| {
@@ -71,6 +77,8 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
         "ceiling_ms_all": bare.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
         "server_cpu_us_per_leaf": cpu_us(before.0, after.0),
         "simulator_cpu_us_per_leaf": cpu_us(before.1, after.1),
+        "signing_us_per_leaf": signing,
+        "verifying_us_per_leaf": verifying,
         "server_rss_bytes": empty,
         "idle_rss_bytes_per_agent": idle.saturating_sub(empty) / each,
         "busy_rss_bytes_per_agent": busy.saturating_sub(empty) / each,
@@ -84,6 +92,27 @@ async fn bare_rounds(agents: usize) -> anyhow::Result<Vec<Duration>> {
         rounds.push(bare.round().await?);
     }
     Ok(rounds)
+}
+
+/// What the signature of one order costs the server and its agent, in µs: the bare round has none.
+fn signatures() -> anyhow::Result<(u128, u128)> {
+    let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).map_err(|_| anyhow!("no key"))?;
+    let public_key = key.public_key().as_ref().to_vec();
+    let keys = [OrderKey {
+        id: key_id(&public_key),
+        public_key,
+    }];
+    let started = Instant::now();
+    let signed: Vec<_> = (0..SIGNATURES)
+        .map(|_| sign(&Order::default(), &key))
+        .collect();
+    let signing = started.elapsed();
+    let started = Instant::now();
+    for order in &signed {
+        open(order, &keys, "")?;
+    }
+    let each = |time: Duration| time.as_micros() / SIGNATURES;
+    Ok((each(signing), each(started.elapsed())))
 }
 
 struct Round {
