@@ -229,7 +229,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Makes the data directory, unless it is there, and takes it until the returned file is dropped.
 pub(crate) fn prepare(data: &Path) -> Result<std::fs::File, Error> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
     let wrong = |source| Error::File {
         what: "the data directory",
         path: data.to_owned(),
@@ -241,6 +241,11 @@ pub(crate) fn prepare(data: &Path) -> Result<std::fs::File, Error> {
         .mode(0o700)
         .create(data)
         .map_err(wrong)?;
+    let mode = std::fs::metadata(data).map_err(wrong)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        let text = "others than its owner may write to it: chmod go-w";
+        return Err(wrong(std::io::Error::other(text)));
+    }
     builder.create(data.join("bundles")).map_err(wrong)?;
     let mut options = std::fs::OpenOptions::new();
     options.create(true).write(true).truncate(false).mode(0o600);
