@@ -160,9 +160,7 @@ async fn a_cloned_identity_is_noticed() {
         std::fs::copy(agent.data().join(file), clone.join(file)).unwrap();
     }
     let mut command = tokio::process::Command::new(tests::binary("sickbay-agent"));
-    command
-        .args(["run", "--policy", "/nonexistent", "--data"])
-        .arg(&clone);
+    command.args(["run", "--data"]).arg(&clone);
     let log = agent.folder().join("clone.log");
     let _clone = tests::Program::start::<&str>(&mut command, &log, false, []);
     says(&mut agent, "was this host cloned?").await;
@@ -230,9 +228,7 @@ async fn what_is_no_agent_is_sent_away() {
     assert!(said.err.contains("in use by another node"), "{said:?}");
     let agent = Agent::online(&server).await;
     let mut command = tokio::process::Command::new(tests::binary("sickbay-agent"));
-    command
-        .args(["run", "--policy", "/nonexistent", "--data"])
-        .arg(agent.data());
+    command.args(["run", "--data"]).arg(agent.data());
     gave_up(&tests::run(&mut command).await, 1, "another agent runs");
     let mut command = tokio::process::Command::new(tests::binary("sickbay-agent"));
     command.args(["status", "--data"]).arg(agent.data());

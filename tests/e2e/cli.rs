@@ -272,3 +272,18 @@ async fn up_once_shows_a_newcomer_what_it_is() {
         "nothing is left behind"
     );
 }
+
+#[tokio::test]
+async fn up_with_a_directory_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hosts = Vec::new();
+    for _ in 0..2 {
+        let mut command = Command::new(binary("sickbay"));
+        command.args(["up", "--once", "--data"]).arg(folder.path());
+        let said = run(&mut command).await;
+        assert!(matches!(said.code, 0 | 1), "{said:?}");
+        let line = said.err.lines().find(|it| it.starts_with("host "));
+        hosts.push(line.unwrap().to_owned());
+    }
+    assert_eq!(hosts[0], hosts[1], "the host keeps its identity");
+}

@@ -31,11 +31,14 @@ impl Agent {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let said = Self::try_enrol(&server.url, &code, server.pin.as_deref(), folder.path()).await;
         assert_eq!(said.code, 0, "{said:?}");
-        Self {
+        let agent = Self {
             uuid: said.out.trim().to_owned(),
             program: None,
             folder,
-        }
+        };
+        // A policy that is named must exist.
+        agent.set_policy("");
+        agent
     }
 
     /// Runs `sickbay-agent enrol` with its data under `folder`.

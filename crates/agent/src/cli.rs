@@ -93,9 +93,10 @@ struct RunArgs {
     /// Where the agent keeps its files.
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     data: PathBuf,
-    /// What this host lets the server ask for.
-    #[arg(long, value_name = "FILE", default_value = POLICY_FILE)]
-    policy: PathBuf,
+    /// What this host lets the server ask for: a file that exists. Without this option
+    /// /etc/sickbay/agent.toml, and where that is missing, everything.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -249,10 +250,30 @@ async fn enrol(args: EnrolArgs) -> Result<u8, Failure> {
 }
 
 async fn run(args: &RunArgs) -> Result<u8, Failure> {
-    let policy = Policy::load(&args.policy)?;
-    let agent = Agent::open(DataDir::new(&args.data), policy)?;
+    let (policy, holds) = policy_of(args.policy.as_deref(), Path::new(POLICY_FILE))?;
+    let mut agent = Agent::open(DataDir::new(&args.data), policy)?;
+    agent.say_policy(holds);
     agent.run(told_to_stop()?).await;
     Ok(0)
+}
+
+/// The named policy, or else the usual one if there is one; and a line that says which holds.
+fn policy_of(named: Option<&Path>, usual: &Path) -> Result<(Policy, String), Failure> {
+    let found = match named {
+        Some(path) => Some(Policy::load_named(path)?),
+        None => Policy::find(usual)?,
+    };
+    let path = named.unwrap_or(usual).display();
+    Ok(match found {
+        Some(policy) => {
+            let holds = format!("policy {path}: {}", policy.summary());
+            (policy, holds)
+        }
+        None => {
+            let holds = format!("no policy at {path}: everything is allowed");
+            (Policy::default(), holds)
+        }
+    })
 }
 
 async fn check(args: &CheckArgs) -> Result<u8, Failure> {
@@ -408,6 +429,27 @@ mod tests {
         ] {
             assert_eq!(parse(line).err(), Some(USAGE), "{line}");
         }
+    }
+
+    #[test]
+    fn only_the_usual_policy_may_be_missing() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("agent.toml");
+        let failure = policy_of(Some(&path), &path).err().unwrap();
+        assert_eq!(failure.code, USAGE);
+        let (policy, holds) = policy_of(None, &path).ok().unwrap();
+        assert_eq!(policy, Policy::default());
+        let shown = path.display();
+        assert_eq!(
+            holds,
+            format!("no policy at {shown}: everything is allowed")
+        );
+        std::fs::write(&path, "commands = false").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(&path, mode).unwrap();
+        let (policy, holds) = policy_of(Some(&path), Path::new("/absent")).ok().unwrap();
+        assert!(!policy.commands);
+        assert!(holds.starts_with(&format!("policy {shown}: ")), "{holds}");
     }
 
     #[test]

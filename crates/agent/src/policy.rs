@@ -57,6 +57,9 @@ impl Default for Policy {
 /// Why the policy cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The file that was asked for does not exist.
+    #[error("there is no policy {0}")]
+    Missing(PathBuf),
     /// The file is there and cannot be read.
     #[error("cannot read the policy {0}")]
     Unreadable(PathBuf, #[source] io::Error),
@@ -102,6 +105,22 @@ impl Policy {
     /// # Errors
     /// The file cannot be read, can be changed or replaced by others, or has a fault.
     pub fn load(path: &Path) -> Result<Self, Error> {
+        Ok(Self::find(path)?.unwrap_or_default())
+    }
+
+    /// Reads the policy that somebody named: a mistyped path must not mean that everything is allowed.
+    ///
+    /// # Errors
+    /// As for [`Policy::load`], and the file does not exist.
+    pub fn load_named(path: &Path) -> Result<Self, Error> {
+        Self::find(path)?.ok_or_else(|| Error::Missing(path.to_owned()))
+    }
+
+    /// Reads the policy; `None`: there is no such file.
+    ///
+    /// # Errors
+    /// The file cannot be read, can be changed or replaced by others, or has a fault.
+    pub fn find(path: &Path) -> Result<Option<Self>, Error> {
         let unreadable = |error| Error::Unreadable(path.to_owned(), error);
         let dir = match path.parent() {
             Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -114,12 +133,12 @@ impl Policy {
                 let (path, dir) = (path.to_owned(), dir.to_owned());
                 return Err(Error::UnsafeDir { path, dir, what });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         }
         let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         };
         if let Some(what) = exposure(&file.metadata().map_err(unreadable)?) {
@@ -127,7 +146,35 @@ impl Policy {
             return Err(Error::Unsafe { path, what });
         }
         let text = io::read_to_string(file).map_err(unreadable)?;
-        Self::read(path, &text)
+        Self::read(path, &text).map(Some)
+    }
+
+    /// What it allows, in one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let list = |all: bool, names: Vec<&str>| match names.as_slice() {
+            _ if all => "all".to_owned(),
+            [] => "none".to_owned(),
+            names => names.join(" "),
+        };
+        let types = self.allowed_task_types.iter().map(|it| it.wire()).collect();
+        let every_type = TaskType::ALL
+            .iter()
+            .all(|it| self.allowed_task_types.contains(it));
+        let users = self.allowed_users.iter().flatten().map(String::as_str);
+        let seconds = match self.command_seconds_max {
+            Some(seconds) => format!("{seconds} s"),
+            None => "the order's deadline".to_owned(),
+        };
+        format!(
+            "task types {}, commands {}, users {}, a command at most {seconds} and {} bytes of each \
+             output, {} at once",
+            list(every_type, types),
+            if self.commands { "yes" } else { "no" },
+            list(self.allowed_users.is_none(), users.collect()).escape_debug(),
+            self.output_bytes_max,
+            self.work_at_once_max,
+        )
     }
 
     fn read(path: &Path, text: &str) -> Result<Self, Error> {
@@ -329,6 +376,34 @@ mod tests {
         }
         let nowhere = temp.path().join("missing/agent.toml");
         assert_eq!(Policy::load(&nowhere).unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn a_named_policy_must_exist() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("agent.toml");
+        for missing in [&path, &temp.path().join("missing/agent.toml")] {
+            let error = Policy::load_named(missing).unwrap_err();
+            let line = format!("there is no policy {}", missing.display());
+            assert_eq!(error.to_string(), line);
+        }
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(Policy::load_named(&path).unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn a_summary_says_what_is_allowed() {
+        let text =
+            "allowed_task_types = [\"CLIENT_DEV_OPS\"]\ncommands = false\nallowed_users = []";
+        let summary = read(text).unwrap().summary();
+        let head = "task types CLIENT_DEV_OPS, commands no, users none, ";
+        assert!(summary.starts_with(head), "{summary}");
+        let usual = Policy::default().summary();
+        assert!(
+            usual.starts_with("task types all, commands yes, users all, "),
+            "{usual}"
+        );
     }
 
     #[test]

@@ -194,6 +194,12 @@ impl Agent {
         })
     }
 
+    /// Logs which policy holds, and lets `sickbay-agent status` say so.
+    pub fn say_policy(&mut self, line: String) {
+        tracing::info!("{line}");
+        self.state.policy = line;
+    }
+
     /// Serves until `stop` resolves; then ends running work and returns. Whatever a server says, the
     /// agent tries again: an agent that nobody starts again is a lost host.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {

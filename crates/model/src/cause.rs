@@ -162,6 +162,8 @@ fixes! {
     SynchroniseClock = 1501, "Synchronise the clock: chronyc makestep, or timedatectl set-ntp true.";
     /// Enrol again.
     EnrolAgain = 1601, "Give the host an identity of its own: remove the agent's data directory and enrol it again.";
+    /// Enrol.
+    Enrol = 1602, "Enrol this host: make a code with `sickbay install-code create`, then SICKBAY_INSTALL_CODE=CODE sickbay-agent enrol --server URL.";
     /// Report.
     Report = 1901, "Keep the log bundle and report the fault to the agent's maker.";
 }
@@ -193,7 +195,7 @@ causes! {
         "sickbay-agent status", [MendConfiguration];
     /// Not enrolled.
     AgentNotEnrolled = 2109, Critical, "The agent is installed but not enrolled with any server.",
-        "sickbay-agent status", [EnrolAgain];
+        "sickbay-agent status", [Enrol];
 
     /// CPU of the agent.
     AgentHighCpu = 2201, Error, "The agent's process uses much CPU.",

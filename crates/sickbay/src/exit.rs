@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     NeverDelivered = 5,
     /// The control plane cannot be reached.
     Unreachable = 6,
+    /// Ended by a signal before the end of what was asked for.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -37,6 +39,9 @@ impl Exit {
     pub(crate) fn of_error(error: &anyhow::Error) -> Self {
         if error.is::<Usage>() {
             return Self::Usage;
+        }
+        if error.is::<NoAccessKey>() {
+            return Self::NotPermitted;
         }
         match error.downcast_ref::<Error>() {
             Some(Error::Unreachable { .. } | Error::Interrupted { .. }) => Self::Unreachable,
@@ -63,6 +68,21 @@ impl fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// Nothing says as whom the control plane is to be called.
+#[derive(Debug)]
+pub(crate) struct NoAccessKey;
+
+impl fmt::Display for NoAccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no access key: give --credentials-file or set SICKBAY_CREDENTIALS_FILE, or set SICKBAY_ACCESS_KEY_ID and \
+             SICKBAY_ACCESS_KEY_SECRET",
+        )
+    }
+}
+
+impl std::error::Error for NoAccessKey {}
 
 #[cfg(test)]
 mod tests {
@@ -94,6 +114,7 @@ mod tests {
             Error::Forbidden(refusal("NoPermission")),
             Exit::NotPermitted,
         );
+        check(NoAccessKey, Exit::NotPermitted);
         check(Error::NotAuthenticated(refusal("x")), Exit::NotPermitted);
         check(Error::Server(refusal("ServerError")), Exit::Failed);
         let lost = |source: &str| (String::new(), source.to_owned().into());

@@ -12,7 +12,7 @@ use client::{Client, Config};
 use protocol::tls::Fingerprint;
 
 use self::credentials::Credentials;
-use crate::exit::Usage;
+use crate::exit::{NoAccessKey, Usage};
 
 /// Flags of every command that calls the control plane. Those of the access key do not read the environment through clap: which of
 /// them were given decides which variables count.
@@ -129,8 +129,7 @@ fn of_the_cloud(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Cre
     let id = variable("ALIBABA_CLOUD_ACCESS_KEY_ID");
     let secret = variable("ALIBABA_CLOUD_ACCESS_KEY_SECRET");
     let (Some(id), Some(secret)) = (id, secret) else {
-        let why = "no access key: set SICKBAY_ACCESS_KEY_ID and SICKBAY_ACCESS_KEY_SECRET, or give --credentials-file";
-        return Err(Usage(why.to_owned()).into());
+        return Err(NoAccessKey.into());
     };
     Ok(Credentials {
         id,
@@ -146,6 +145,7 @@ fn half(missing: &str) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
 
     fn settings(id: &str, secret: &str) -> Settings {
         Settings {
@@ -203,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn without_an_access_key_nobody_is_authenticated() {
+        let Err(error) = settings("", "").resolve(|_| None) else {
+            panic!("a refusal was expected");
+        };
+        assert_eq!(Exit::of_error(&error), Exit::NotPermitted);
+        for word in [
+            "SICKBAY_ACCESS_KEY_ID",
+            "SICKBAY_CREDENTIALS_FILE",
+            "--credentials-file",
+        ] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_malformed_is_a_usage_error() {
         let none = |_: &str| None;
         let mut pinned = settings("id", "secret");
@@ -211,7 +226,6 @@ mod tests {
         plain.endpoint = Some("http://sickbay.example".to_owned());
         for (settings, word) in [
             (Settings::default(), "SICKBAY_ENDPOINT"),
-            (settings("", ""), "SICKBAY_ACCESS_KEY_ID"),
             (pinned, "fingerprint"),
             (plain, "loopback"),
         ] {

@@ -140,12 +140,18 @@ fn judge_identity(
         Ok(true) => Ok("enrolled".to_owned()),
         // It may keep its data elsewhere: a running agent is proof enough.
         Ok(false) if running => Ok(format!("no identity at {shown}, but the agent runs")),
-        Ok(false) => Err(finding(
-            Cause::AgentNotEnrolled,
-            Cause::AgentNotEnrolled.sentence(),
-            vec![format!("there is no identity {shown}")],
-            &[],
-        )),
+        Ok(false) => {
+            let dir = path.parent().unwrap_or(path);
+            let summary = match dir.try_exists() {
+                Ok(false) => format!(
+                    "No agent's data was found in {}; if it lies elsewhere, name the place with --data.",
+                    dir.display()
+                ),
+                _ => Cause::AgentNotEnrolled.sentence().to_owned(),
+            };
+            let evidence = vec![format!("there is no identity {shown}")];
+            Err(finding(Cause::AgentNotEnrolled, summary, evidence, &[]))
+        }
         Err(error) => Ok(format!("{shown} cannot be seen: {error}")),
     }
 }
@@ -204,6 +210,23 @@ mod tests {
         assert!(judge_identity(path, Err(Error::from(ErrorKind::PermissionDenied)), false).is_ok());
         let found = judge_identity(path, Ok(false), false).unwrap_err();
         assert_eq!(found.cause, Cause::AgentNotEnrolled.code());
+    }
+
+    #[test]
+    fn without_a_data_directory_nothing_is_said_to_be_installed() {
+        let dir = tempfile::tempdir().unwrap();
+        let summary = |path: &Path| {
+            let found = judge_identity(path, Ok(false), false).unwrap_err();
+            found.summary
+        };
+        let there = summary(&dir.path().join("identity.json"));
+        assert_eq!(there, Cause::AgentNotEnrolled.sentence());
+        let absent = summary(&dir.path().join("absent/identity.json"));
+        assert!(!absent.contains("installed"), "{absent}");
+        assert!(
+            absent.contains("/absent;") && absent.contains("--data"),
+            "{absent}"
+        );
     }
 
     #[test]

@@ -20,6 +20,9 @@ struct Status {
     is_online: bool,
     /// How the connection stands, in words.
     connection: String,
+    /// Which policy the running agent started with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
     /// Results that the server has not confirmed.
     results_unconfirmed: usize,
 }
@@ -57,8 +60,9 @@ fn read(data: &DataDir) -> Result<Status, Failure> {
         server: identity.server.to_string(),
         pin: identity.pin.map(|it| it.to_string()),
         pid,
-        is_online: state.is_some_and(|it| it.is_online),
+        is_online: state.as_ref().is_some_and(|it| it.is_online),
         connection,
+        policy: state.map(|it| it.policy).filter(|it| !it.is_empty()),
         results_unconfirmed: results.flatten().filter(is_result).count(),
     })
 }
@@ -71,6 +75,13 @@ fn render(status: &Status) -> String {
         ("pin", status.pin.clone()),
         ("process", pid),
         ("connection", Some(status.connection.clone())),
+        (
+            "policy",
+            status
+                .policy
+                .as_ref()
+                .map(|it| it.strip_prefix("policy ").unwrap_or(it).to_owned()),
+        ),
         ("unconfirmed", Some(status.results_unconfirmed.to_string())),
     ];
     let rows = rows

@@ -21,6 +21,9 @@ pub struct State {
     /// Why it is not; one line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// Which policy the agent started with; one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
     #[serde(skip)]
     path: PathBuf,
 }

@@ -140,7 +140,8 @@ pub(crate) fn checker_program() -> anyhow::Result<PathBuf> {
     Ok(if is_program(&beside) { beside } else { this })
 }
 
-fn is_program(path: &Path) -> bool {
+/// Whether there is a file that can be run.
+pub(crate) fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata()
         .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)

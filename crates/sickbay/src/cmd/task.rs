@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use client::{Client, TaskQuery};
 use model::{Reason, Status, TaskId, TaskType};
+use protocol::api::task::Task;
 use serde_json::json;
 
 use super::host::say_rest;
@@ -127,8 +128,10 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
         Command::Watch { id } => watch::run(id, watch::Manner::Watch, client, ui).await,
         Command::Wait { id } => watch::run(id, watch::Manner::Wait, client, ui).await,
         Command::Cancel { id } => {
+            // Who may cancel need not be allowed to look.
+            let before = client.task(id).await.ok().flatten();
             client.cancel_task(id).await?;
-            ui.say(&format!("cancelled task {id}"));
+            ui.say(&cancelled(id, before.as_ref()));
             Ok(Exit::Success)
         }
         Command::Rerun {
@@ -157,7 +160,17 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
     }
 }
 
-async fn existing(client: &Client, id: TaskId) -> anyhow::Result<protocol::api::task::Task> {
+/// What cancelling meant for a task that stood so before.
+fn cancelled(id: TaskId, before: Option<&Task>) -> String {
+    match before {
+        Some(task) if watch::has_ended(task) => {
+            format!("task {id} had already ended ({})", task.task_status_text)
+        }
+        _ => format!("cancelled task {id}"),
+    }
+}
+
+async fn existing(client: &Client, id: TaskId) -> anyhow::Result<Task> {
     match client.task(id).await? {
         Some(task) => Ok(task),
         None => bail!("there is no task {id}"),
@@ -234,4 +247,23 @@ async fn list(
     list.finish()?;
     say_rest(ui, found.len(), Some(total), "task");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_had_ended_is_not_said_to_be_cancelled() {
+        let id: TaskId = "0123456789ab01020304050600000000".parse().unwrap();
+        let stands = |status: &str| Task {
+            task_status_text: status.to_owned(),
+            ..Task::default()
+        };
+        let ended = cancelled(id, Some(&stands("FAIL")));
+        assert!(ended.ends_with("had already ended (FAIL)"), "{ended}");
+        for before in [None, Some(&stands("DISPATCH"))] {
+            assert_eq!(cancelled(id, before), format!("cancelled task {id}"));
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! `sickbay up`: control plane, agent and a first check, all on this machine.
 
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use agent::config::DataDir;
+use agent::identity::Identity;
 use anyhow::{Context, bail};
 use client::{Client, Config, HostQuery, NewInstallCode, NewTask};
 use model::{TaskId, TaskType};
@@ -15,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::install_code::quoted;
-use super::server::{checker_program, start_log_at, stop_on_signal};
+use super::server::{checker_program, is_program, start_log_at, stop_on_signal};
 use crate::exit::Exit;
 use crate::ui::{Ui, clean_line};
 
@@ -33,9 +36,9 @@ pub(crate) struct Args {
     /// Directory to keep everything in; without it, a temporary one
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Address and port to listen on, on loopback; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub(crate) listen: std::net::SocketAddr,
+    /// Address and port to listen on, on loopback; port 0 takes a free one. Without it: where DIR was last listened on, or a free port
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// Runs everything until ctrl-C, or with `--once` until the check has ended.
@@ -44,23 +47,13 @@ pub(crate) struct Args {
 /// Some part of it cannot start, or this machine does not answer in time.
 pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
     start_log_at(tracing::Level::WARN);
-    if !args.listen.ip().is_loopback() {
+    if args.listen.is_some_and(|it| !it.ip().is_loopback()) {
         let text = "`sickbay up` is for trying it on this machine: --listen takes a loopback address; use `sickbay server` for more";
         return Err(crate::exit::Usage(text.to_owned()).into());
     }
     let folder = Folder::open(args.data)?;
     let data = folder.path.join("server");
-    let node = Node::open(Options {
-        data: data.clone(),
-        listen: args.listen,
-        certificate: None,
-        root_key: None,
-        public_url: None,
-        checker: checker_program()?,
-        roots_running_max: model::limits::ROOTS_RUNNING_MAX,
-        retention: Retention::default(),
-    })
-    .await?;
+    let node = node(&folder.path, &data, args.listen).await?;
     let endpoint = format!("http://{}", node.address());
     let key = node.root_key().clone();
     let shutdown = CancellationToken::new();
@@ -90,12 +83,54 @@ pub(crate) async fn run(args: Args, ui: &Ui) -> anyhow::Result<ExitCode> {
             let healthy = report.findings.is_empty() || !args.once;
             Ok(if healthy { Exit::Success } else { Exit::Failed }.into())
         }
+        // Nobody knows whether this machine is healthy.
+        Ok(None) if args.once => Ok(Exit::Interrupted.into()),
         Ok(None) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error),
     };
     shutdown.cancel();
     serving.await.context("the control plane stopped badly")?;
     outcome
+}
+
+/// Opens the node at the address that was given, or else at the one that the directory had before, and notes it there: the agent of
+/// the directory, and what was exported in other terminals, know that one.
+async fn node(folder: &Path, data: &Path, given: Option<SocketAddr>) -> anyhow::Result<Node> {
+    let note = folder.join("address");
+    let noted = std::fs::read_to_string(&note).ok();
+    let opened = Node::open(Options {
+        data: data.to_owned(),
+        listen: address(given, noted.as_deref()),
+        certificate: None,
+        root_key: None,
+        public_url: None,
+        checker: checker_program()?,
+        roots_running_max: model::limits::ROOTS_RUNNING_MAX,
+        retention: Retention::default(),
+    })
+    .await;
+    let node = match opened {
+        Err(error @ server::Error::Listen(..)) if given.is_none() => {
+            return Err(error).with_context(|| {
+                format!(
+                    "the address that `{}` had before is taken: end what listens there, or give --listen 127.0.0.1:0 for a free port",
+                    folder.display()
+                )
+            });
+        }
+        opened => opened?,
+    };
+    std::fs::write(&note, node.address().to_string())
+        .with_context(|| format!("writing `{}`", note.display()))?;
+    Ok(node)
+}
+
+/// Where to listen: as given, or as noted before on loopback, or on any free port.
+fn address(given: Option<SocketAddr>, noted: Option<&str>) -> SocketAddr {
+    let noted = noted.and_then(|it| it.trim().parse::<SocketAddr>().ok());
+    given
+        .or_else(|| noted.filter(|it| it.ip().is_loopback()))
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
 fn show(report: &CheckReport, ui: &Ui) -> anyhow::Result<()> {
@@ -112,8 +147,33 @@ fn explain(endpoint: &str, root_key: &Path, ui: &Ui) {
     ui.say("Running until ctrl-C. To use it from another terminal:");
     ui.say(&format!("  export SICKBAY_ENDPOINT={endpoint}"));
     ui.say(&format!("  export SICKBAY_CREDENTIALS_FILE={root_key}"));
-    ui.say("  sickbay host list");
-    ui.say("  sickbay task create CLIENT_DEV_OPS --all -p command=uptime --watch");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).any(|it| is_program(&it.join("sickbay")));
+    let program = program(on_path, std::env::current_exe().ok().as_deref());
+    ui.say(&format!("  {program} host list"));
+    ui.say(&format!(
+        "  {program} task create CLIENT_DEV_OPS --all -p command=uptime --watch"
+    ));
+}
+
+/// What a shell calls this program.
+fn program(on_path: bool, this: Option<&Path>) -> String {
+    match this {
+        Some(this) if !on_path => quoted(&this.to_string_lossy()),
+        _ => "sickbay".to_owned(),
+    }
+}
+
+/// Tells the agent of an earlier run where the control plane is now.
+fn readdress(data: &Path, endpoint: &str) -> anyhow::Result<()> {
+    let data = DataDir::new(data);
+    let mut identity = Identity::load(&data)?;
+    let server = endpoint.parse()?;
+    if identity.server != server {
+        identity.server = server;
+        identity.save(&data)?;
+    }
+    Ok(())
 }
 
 /// Enrols this machine with a real agent, runs a real check on it, and returns both.
@@ -123,10 +183,12 @@ async fn check(
     data: &Path,
     ui: &Ui,
 ) -> anyhow::Result<(Child, CheckReport)> {
-    if !data.join("identity.json").exists() {
+    if data.join("identity.json").exists() {
+        readdress(data, endpoint).context("telling the agent the address")?;
+    } else {
         enrol(client, endpoint, data).await?;
     }
-    let agent = agent(data)?
+    let mut agent = agent(data)?
         .arg("run")
         .arg("--data")
         .arg(data)
@@ -136,15 +198,18 @@ async fn check(
     let online = HostQuery {
         criteria: vec![("clientStatus".to_owned(), "online".to_owned())],
     };
-    let host = until(async || {
+    let connected = until(async || {
         Ok(client
             .hosts(&online, 1)
             .next()
             .await?
             .and_then(|it| it.into_iter().next()))
-    })
-    .await
-    .context("the agent did not connect")?;
+    });
+    let host = tokio::select! {
+        host = connected => host.context("the agent did not connect")?,
+        // What it said itself stands above: it shares stderr.
+        status = agent.wait() => bail!("the agent gave up, as it says above: {}", status?),
+    };
     ui.say(&format!(
         "host {} ({}) enrolled and connected",
         host.uuid, host.instance_name
@@ -301,5 +366,32 @@ impl Drop for Folder {
         if self.is_temporary {
             drop(std::fs::remove_dir_all(&self.path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_before_is_used_again_unless_another_is_given() {
+        let given = "127.0.0.1:7".parse().ok();
+        for (given, noted, expected) in [
+            (None, None, "127.0.0.1:0"),
+            (None, Some("127.0.0.1:42195\n"), "127.0.0.1:42195"),
+            (None, Some("damaged"), "127.0.0.1:0"),
+            (None, Some("0.0.0.0:80"), "127.0.0.1:0"),
+            (given, Some("127.0.0.1:42195"), "127.0.0.1:7"),
+        ] {
+            assert_eq!(address(given, noted).to_string(), expected, "{noted:?}");
+        }
+    }
+
+    #[test]
+    fn hints_name_a_program_that_the_shell_finds() {
+        let this = Path::new("/opt/my tools/sickbay");
+        assert_eq!(program(true, Some(this)), "sickbay");
+        assert_eq!(program(false, Some(this)), "'/opt/my tools/sickbay'");
+        assert_eq!(program(false, None), "sickbay");
     }
 }

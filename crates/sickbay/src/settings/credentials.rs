@@ -13,17 +13,18 @@ use crate::exit::Usage;
 /// Largest file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// As whom the control plane is called.
+/// As whom the control plane is called. Members may be spelled as in `root-key.json` or as the API spells them.
 #[derive(PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Credentials {
     /// Id of the access key.
-    #[serde(rename = "accessKeyId")]
+    #[serde(rename = "accessKeyId", alias = "AccessKeyId")]
     pub(super) id: String,
     /// Its secret.
-    #[serde(rename = "accessKeySecret")]
+    #[serde(rename = "accessKeySecret", alias = "AccessKeySecret")]
     pub(super) secret: String,
     /// The token of a temporary key.
+    #[serde(alias = "SecurityToken")]
     pub(super) security_token: Option<String>,
 }
 
@@ -106,6 +107,13 @@ mod tests {
         let token = KEY.replace('}', r#", "securityToken": "t"}"#);
         let kept = Kept::new("token", 0o400, &token);
         let key = Credentials::read(&kept.0).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(key.security_token.as_deref(), Some("t"));
+        let of_the_api = token
+            .replace("access", "Access")
+            .replace("security", "Security");
+        let kept = Kept::new("api", 0o600, &of_the_api);
+        let key = Credentials::read(&kept.0).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!((key.id.as_str(), key.secret.as_str()), ("id", "hunter2"));
         assert_eq!(key.security_token.as_deref(), Some("t"));
     }
 

@@ -14,8 +14,8 @@ use crate::ui::{clean_line, count, without_tabs, wrap};
 
 /// Names of hosts that a group shows.
 const NAMES_MAX: usize = 8;
-/// Lines of an output that a group shows.
-const OUTPUT_LINES_MAX: usize = 20;
+/// First lines of an output that a group shows, and as many last ones: errors stand at the end.
+const OUTPUT_LINES_HALF: usize = 10;
 /// Manual commands that are shown: each is long, and each is for one host.
 const MANUAL_MAX: usize = 5;
 /// Cells before the text of a row.
@@ -173,12 +173,18 @@ impl Page {
     fn output(&mut self, label: &str, output: Option<&str>) {
         let lines: Vec<&str> = output.unwrap_or_default().lines().collect();
         let labels = std::iter::once(label).chain(std::iter::repeat(""));
-        for (label, line) in labels.zip(lines.iter().take(OUTPUT_LINES_MAX)) {
-            self.row(label, &without_tabs(line));
-        }
-        let more = lines.len().saturating_sub(OUTPUT_LINES_MAX);
-        if more > 0 {
-            self.row("", &format!("… {more} more lines"));
+        let hidden = lines.len().saturating_sub(2 * OUTPUT_LINES_HALF);
+        for (at, (label, line)) in labels.zip(&lines).enumerate() {
+            if hidden > 0 && at == OUTPUT_LINES_HALF {
+                let lines = count(u64::try_from(hidden).unwrap_or(u64::MAX), "line");
+                let are = if hidden == 1 { "is" } else { "are" };
+                self.row("", &format!(
+                    "… {lines} of what is kept {are} not shown: `sickbay task get LEAF -o json` has them all …"
+                ));
+            }
+            if hidden == 0 || at < OUTPUT_LINES_HALF || at >= OUTPUT_LINES_HALF + hidden {
+                self.row(label, &without_tabs(line));
+            }
         }
     }
 
@@ -458,11 +464,16 @@ mod tests {
 
     #[test]
     fn many_hosts_and_long_outputs_are_cut_with_a_count() {
-        let long = "x\n".repeat(OUTPUT_LINES_MAX + 7);
+        let lines = 2 * OUTPUT_LINES_HALF + 7;
+        let long: String = (1..=lines).map(|at| format!("line {at}\n")).collect();
         let details = (0..NAMES_MAX + 5).map(|at| ran(&format!("h{at}"), "SUCCESS", 0, &long));
         let text = text(details.collect());
         assert!(text.contains("and 5 more"), "{text}");
-        assert!(text.contains("… 7 more lines"), "{text}");
+        assert!(text.contains("… 7 lines of what is kept"), "{text}");
+        let shown = text.matches("│ line ").count();
+        assert_eq!(shown, 2 * OUTPUT_LINES_HALF, "{text}");
+        assert!(text.contains("output │ line 1\n"), "{text}");
+        assert!(text.contains(&format!("│ line {lines}\n")), "{text}");
     }
 
     #[test]

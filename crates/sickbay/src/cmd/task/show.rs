@@ -1,7 +1,8 @@
 //! How one task is shown: how it stands, then what its hosts said, the same answers together.
 
 use client::Client;
-use protocol::api::task::{Task, read_details};
+use model::TaskType;
+use protocol::api::task::{HostDetail, Task, read_details};
 use serde_json::{Value, json};
 
 use super::group::Groups;
@@ -28,17 +29,34 @@ async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
     let details = read_details(&task.detail_data)?;
     // A large root's own details cover only some of its hosts.
     if u64::try_from(details.len()).ok() == Some(u64::from(task.total_count)) {
-        details.into_iter().for_each(|it| groups.add(it));
+        details
+            .into_iter()
+            .for_each(|it| groups.add(noted(it, task)));
         return Ok(groups);
     }
     let mut pages = client.leaves(&task.task_id);
     while let Some(leaves) = pages.next().await? {
         for leaf in leaves {
             let details = read_details(&leaf.detail_data)?;
-            details.into_iter().for_each(|it| groups.add(it));
+            details
+                .into_iter()
+                .for_each(|it| groups.add(noted(it, task)));
         }
     }
     Ok(groups)
+}
+
+/// The answer of a host, with the reason why there is nothing to run by hand on a host that is offline: a command never is.
+fn noted(mut detail: HostDetail, task: &Task) -> HostDetail {
+    let is_command = task.task_type == TaskType::ClientDevOps.wire();
+    let waits = matches!(detail.status.as_str(), "INIT" | "START");
+    if is_command && waits && detail.online == Some(false) {
+        let note = "commands are never offered by hand: it is sent when the host is back before the task's deadline";
+        let message = [detail.message.as_str(), note];
+        let said = message.iter().filter(|it| !it.is_empty());
+        detail.message = said.copied().collect::<Vec<_>>().join("; ");
+    }
+    detail
 }
 
 fn head(task: &Task, value: &Value) -> String {
@@ -86,6 +104,35 @@ pub(super) fn without_details(task: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_waits_for_its_host_says_why_it_is_not_offered_by_hand() {
+        let said = |task_type: TaskType, status: &str, online: bool| {
+            let task = Task {
+                task_type: task_type.wire().to_owned(),
+                ..Task::default()
+            };
+            let detail = HostDetail {
+                status: status.to_owned(),
+                message: "host offline".to_owned(),
+                online: Some(online),
+                ..HostDetail::default()
+            };
+            noted(detail, &task).message
+        };
+        let text = said(TaskType::ClientDevOps, "INIT", false);
+        assert!(
+            text.starts_with("host offline; commands are never"),
+            "{text}"
+        );
+        for text in [
+            said(TaskType::ClientProblemCheck, "INIT", false),
+            said(TaskType::ClientDevOps, "DISPATCH", false),
+            said(TaskType::ClientDevOps, "INIT", true),
+        ] {
+            assert_eq!(text, "host offline");
+        }
+    }
 
     #[test]
     fn a_task_says_how_many_hosts_stand_where() {

@@ -30,19 +30,54 @@ const PAUSE_MS_MAX: u64 = 2_000;
 /// Looks in a row that may fail, each followed by [`PAUSE_MS_MAX`]: a node that restarts does not end the watch.
 const FAILURES_MAX: u32 = 30;
 
-/// Follows a task to its end, shows it, and says how it ended.
+/// Follows a task to its end, shows it, and says how it ended. Ctrl-C ends the following, never the task.
 pub(super) async fn run(
     id: TaskId,
     manner: Manner,
     client: &Client,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let mut task = super::existing(client, id).await?;
+    let task = super::existing(client, id).await?;
     let bar = ui.progress(task.total_count);
+    let task = tokio::select! {
+        task = follow(id, task, manner, &bar, client, ui) => task?,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            bar.abandon();
+            ui.say("");
+            ui.say(&format!(
+                "task {id} goes on; `sickbay task watch {id}` follows it, `sickbay task cancel {id}` stops it"
+            ));
+            return Ok(Exit::Interrupted);
+        }
+    };
+    bar.finish_and_clear();
+    let ending = async {
+        if manner == Manner::Watch && is_piped(ui) {
+            ui.value(&show::without_details(&json!(task)))?;
+        } else {
+            show::show(&task, client, ui).await?;
+        }
+        exit_of(&task, id, client).await
+    };
+    tokio::select! {
+        exit = ending => exit,
+        Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+/// Looks at a task until it has ended.
+async fn follow(
+    id: TaskId,
+    mut task: Task,
+    manner: Manner,
+    bar: &ProgressBar,
+    client: &Client,
+    ui: &Ui,
+) -> anyhow::Result<Task> {
     let mut pause_ms = PAUSE_MS_MIN;
     let mut shown = None;
     while !has_ended(&task) {
-        paint(&bar, &task);
+        paint(bar, &task);
         if manner == Manner::Watch && is_piped(ui) {
             let line = show::without_details(&json!(task));
             if shown.as_ref() != Some(&line) {
@@ -54,13 +89,7 @@ pub(super) async fn run(
         pause_ms = (pause_ms + pause_ms / 2).min(PAUSE_MS_MAX);
         task = look_again(id, client, ui).await?;
     }
-    bar.finish_and_clear();
-    if manner == Manner::Watch && is_piped(ui) {
-        ui.value(&show::without_details(&json!(task)))?;
-    } else {
-        show::show(&task, client, ui).await?;
-    }
-    exit_of(&task, id, client).await
+    Ok(task)
 }
 
 /// Whether every change is written as a line for a program.
@@ -68,7 +97,7 @@ fn is_piped(ui: &Ui) -> bool {
     ui.format() == Format::Jsonl
 }
 
-fn has_ended(task: &Task) -> bool {
+pub(super) fn has_ended(task: &Task) -> bool {
     Status::from_wire(&task.task_status_text).is_some_and(Status::is_final)
 }
 
