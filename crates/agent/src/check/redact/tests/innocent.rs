@@ -57,11 +57,11 @@ proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0
 ramfs /run/credentials/systemd-sysusers.service ramfs ro,nosuid,nodev,noexec,relatime,mode=700 0 0
 overlay / overlay rw,relatime,lowerdir=/var/lib/docker/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ:/var/lib/docker/overlay2/l/BCDEFGHIJKLMNOPQRSTUVWXYZA,upperdir=/var/lib/docker/overlay2/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/diff 0 0
 //nas/x /mnt cifs rw,credentials=/etc/cifs.conf,uid=0 0 0
-Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0)
+Linux version 6.1.0-18-amd64 (kernel@lists.example.org) (gcc-12 (Debian 12.2.0-14) 12.2.0)
 SigQ:\t0/63432
 CapEff:\t000001ffffffffff
 PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"
-HOME_URL=\"https://www.debian.org/\"
+HOME_URL=\"https://os.example.org/\"
 VERSION_CODENAME=bookworm
 nameserver 10.0.0.2
 search svc.cluster.local cluster.local
