@@ -6,6 +6,8 @@
 
 mod orders;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -99,21 +101,23 @@ impl Engine {
         failed.map_or(Ok(()), Err)
     }
 
+    /// What is due for one root. A cancelled root ends as cancelled, whatever its deadline.
     async fn look_after(&self, root: &Root, sweep: bool) -> Result<(), store::Error> {
         let now = self.clock.now();
-        if now >= root.deadline && self.has_settled(root, now, limits::SETTLE_MS) {
-            let event = if now.since(root.deadline) >= limits::DEADLINE_GRACE_MS {
-                Event::DeadlineOverdue
-            } else {
-                Event::DeadlinePassed
-            };
-            self.end_all(root, event, now).await
-        } else if let Some(at) = root.cancelled_at {
-            let overdue = now.since(at).abs() >= limits::CANCEL_GRACE_MS;
+        let settled = self.has_settled(root, now, limits::SETTLE_MS);
+        if let Some(at) = root.cancelled_at {
+            let overdue = settled && now.since(at).abs() >= limits::CANCEL_GRACE_MS;
             let event = if overdue {
                 Event::CancelOverdue
             } else {
                 Event::CancelAsked
+            };
+            self.end_all(root, event, now).await
+        } else if now >= root.deadline && settled {
+            let event = if now.since(root.deadline) >= limits::DEADLINE_GRACE_MS {
+                Event::DeadlineOverdue
+            } else {
+                Event::DeadlinePassed
             };
             self.end_all(root, event, now).await
         } else if sweep && root.totals.init + root.totals.start > 0 {
@@ -194,6 +198,8 @@ impl Engine {
         Ok(())
     }
 
+    /// Sends the orders of leaves as they stood before they were taken. What could not be sent waits
+    /// again, unless an earlier order of it may have arrived.
     async fn order(
         &self,
         root: &Root,
@@ -206,7 +212,7 @@ impl Engine {
                 let order = self.signer.order(root, slot.id, &uuid, now);
                 self.sessions.send(slot.host, DownFrame::Order(order))
             });
-            if !sent {
+            if !sent && slot.state.status == Status::Init {
                 back.push(event_of(slot.id, Event::TakenBack));
             }
         }

@@ -76,7 +76,7 @@ pub(crate) fn wrap(line: &str, width: usize) -> Vec<String> {
     pieces
 }
 
-/// The same JSON, with hostile characters as `\uXXXX`. `serde_json` escapes those below U+0020; the others can only be in strings.
+/// The same JSON, with hostile characters as `\u` and four hexadecimal digits. `serde_json` escapes those below U+0020; the others can only be in strings.
 pub(super) fn escape(json: &str) -> Cow<'_, str> {
     let is_raw = |it: char| it > '\u{1f}' && is_hostile(it);
     if !json.contains(is_raw) {

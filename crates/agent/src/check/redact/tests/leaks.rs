@@ -169,7 +169,7 @@ fn logins_in_addresses_go() {
             "https://hooks.slack.com/services/{}",
             "x hooks.slack.com/services/{}.",
         ],
-        &["T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"],
+        &["T00000000/B00000000/aBcDeFgHiJkLmNoPqRsTuVwX"],
     );
     hides(
         &["https://{}@github.example/x"],
