@@ -206,9 +206,12 @@ pub struct SignedOrder {
     /// Id of the key.
     #[prost(string, tag = "2")]
     pub key_id: String,
-    /// Ed25519 over [`crate::order::order_message`].
+    /// Ed25519 over [`crate::order::signed_message`].
     #[prost(bytes = "vec", tag = "3")]
     pub signature: Vec<u8>,
+    /// The way from this order to the top of the hash tree that was signed: 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub path: Vec<Vec<u8>>,
 }
 
 /// An order is on the agent's disk.

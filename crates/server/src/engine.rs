@@ -27,8 +27,10 @@ pub(crate) use sessions::{Session, Sessions};
 const ROUND: Duration = Duration::from_secs(1);
 /// How often everything that waits is looked at, in ms, though nothing says that it must be.
 const SWEEP_MS: i64 = 15_000;
-/// Leaves that are taken, signed and sent at a time.
-const PART: usize = 500;
+/// Leaves that are taken in one commit.
+const PART: usize = 4_000;
+/// Orders that are signed and sent before others have their turn.
+const SENT_AT_ONCE: usize = 256;
 /// Leaves that a host is told to stop when it connects; what it holds beyond, it reports by itself.
 const STOPPED_ON_CONNECT_MAX: usize = 64;
 /// How long a host may take to confirm an order before it is sent again, in ms.
@@ -162,40 +164,58 @@ impl Engine {
         let only_reads = root.task_type.only_reads();
         let manual = only_reads && self.has_settled(root, now, MANUAL_SETTLE_MS);
         let waiting = self.store.leaf_unfinished(root.id).await?;
+        let mut ready = Vec::new();
         for part in waiting.chunks(PART) {
-            let mut events = Vec::new();
-            let mut slots = Vec::new();
-            let mut again = Vec::new();
-            for slot in part {
-                let online = self.sessions.is_online(slot.host);
-                let late = now.since(slot.state.at) >= CONFIRM_MS;
-                let event = match (slot.state.status, online) {
-                    (Status::Init, true) => Event::Taken,
-                    (Status::Init, false) if manual => Event::ManualIssued,
-                    (Status::Start, false) if only_reads => Event::TakenBack,
-                    (Status::Start, true) if late => {
-                        again.push(*slot);
-                        continue;
-                    }
-                    _ => continue,
-                };
-                events.push(event_of(slot.id, event));
-                slots.push(*slot);
-            }
-            if !events.is_empty() {
-                let applied = self.store.leaf_apply_many(events, now).await?;
-                let is_taken = |it: &Result<Applied, store::Error>| {
-                    it.as_ref().is_ok_and(|it| {
-                        it.effect == Effect::Moved && it.after.status == Status::Start
-                    })
-                };
-                let taken = slots.into_iter().zip(applied);
-                again.extend(taken.filter(|(_, it)| is_taken(it)).map(|(slot, _)| slot));
-            }
-            self.order(root, &again, now).await?;
-            tokio::task::yield_now().await;
+            // While the file takes this part, the one before it is signed and sent.
+            let (next, sent) = tokio::join!(
+                self.take(part, only_reads, manual, now),
+                self.order(root, &ready, now)
+            );
+            sent?;
+            ready = next?;
         }
-        Ok(())
+        self.order(root, &ready, now).await
+    }
+
+    /// Takes what of these leaves can be handed out now, takes back what cannot any more, and issues
+    /// manual commands if `manual`. Returns the leaves whose orders are to be sent.
+    async fn take(
+        &self,
+        part: &[LeafSlot],
+        only_reads: bool,
+        manual: bool,
+        now: UnixMillis,
+    ) -> Result<Vec<LeafSlot>, store::Error> {
+        let mut events = Vec::new();
+        let mut slots = Vec::new();
+        let mut ready = Vec::new();
+        for slot in part {
+            let online = self.sessions.is_online(slot.host);
+            let late = now.since(slot.state.at) >= CONFIRM_MS;
+            let event = match (slot.state.status, online) {
+                (Status::Init, true) => Event::Taken,
+                (Status::Init, false) if manual => Event::ManualIssued,
+                (Status::Start, false) if only_reads => Event::TakenBack,
+                (Status::Start, true) if late => {
+                    ready.push(*slot);
+                    continue;
+                }
+                _ => continue,
+            };
+            events.push(event_of(slot.id, event));
+            slots.push(*slot);
+        }
+        if events.is_empty() {
+            return Ok(ready);
+        }
+        let applied = self.store.leaf_apply_many(events, now).await?;
+        let is_taken = |it: &Result<Applied, store::Error>| {
+            it.as_ref()
+                .is_ok_and(|it| it.effect == Effect::Moved && it.after.status == Status::Start)
+        };
+        let taken = slots.into_iter().zip(applied);
+        ready.extend(taken.filter(|(_, it)| is_taken(it)).map(|(slot, _)| slot));
+        Ok(ready)
     }
 
     /// Sends the orders of leaves as they stood before they were taken. What could not be sent waits
@@ -207,14 +227,27 @@ impl Engine {
         now: UnixMillis,
     ) -> Result<(), store::Error> {
         let mut back = Vec::new();
-        for slot in slots {
-            let sent = self.sessions.uuid(slot.host).is_some_and(|uuid| {
-                let order = self.signer.order(root, slot.id, &uuid, now);
-                self.sessions.send(slot.host, DownFrame::Order(order))
-            });
-            if !sent && slot.state.status == Status::Init {
-                back.push(event_of(slot.id, Event::TakenBack));
+        for slots in slots.chunks(SENT_AT_ONCE) {
+            let (mut online, mut gone) = (Vec::new(), Vec::new());
+            for slot in slots {
+                match self.sessions.uuid(slot.host) {
+                    Some(uuid) => online.push((slot, (slot.id, uuid))),
+                    None => gone.push(slot),
+                }
             }
+            let (online, leaves): (Vec<&LeafSlot>, Vec<_>) = online.into_iter().unzip();
+            let orders = self.signer.orders(root, &leaves, now);
+            let unsent = online.into_iter().zip(orders).filter_map(|(slot, order)| {
+                let sent = self.sessions.send(slot.host, DownFrame::Order(order));
+                (!sent).then_some(slot)
+            });
+            gone.extend(unsent);
+            let waits = gone
+                .into_iter()
+                .filter(|it| it.state.status == Status::Init);
+            back.extend(waits.map(|it| event_of(it.id, Event::TakenBack)));
+            // The sessions send meanwhile.
+            tokio::task::yield_now().await;
         }
         if !back.is_empty() {
             self.store.leaf_apply_many(back, now).await?;

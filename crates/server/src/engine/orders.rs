@@ -2,7 +2,7 @@
 
 use model::{HostUuid, LeafId, UnixMillis};
 use protocol::frame::{OrderKey, SignedOrder};
-use protocol::order::{Order, key_digest, key_id, sign};
+use protocol::order::{Order, key_digest, key_id, sign, sign_all};
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use store::Root;
@@ -26,16 +26,20 @@ impl Signer {
         host: &HostUuid,
         now: UnixMillis,
     ) -> SignedOrder {
-        let order = Order {
-            leaf_id: leaf.to_string(),
-            host_uuid: host.to_string(),
-            task_type: root.task_type.number().into(),
-            work: root.work.clone(),
-            issued_ms: now.0,
-            deadline_ms: root.deadline.0,
-            operator: root.operator.clone(),
-        };
-        sign(&order, &self.order)
+        sign(&order_of(root, leaf, host, now), &self.order)
+    }
+
+    /// The orders of leaves of one root, in their order.
+    pub(crate) fn orders(
+        &self,
+        root: &Root,
+        leaves: &[(LeafId, HostUuid)],
+        now: UnixMillis,
+    ) -> Vec<SignedOrder> {
+        let orders = leaves
+            .iter()
+            .map(|(leaf, host)| order_of(root, *leaf, host, now));
+        sign_all(&orders.collect::<Vec<_>>(), &self.order)
     }
 
     /// The keys whose orders agents are to obey.
@@ -66,6 +70,18 @@ impl Signer {
             .is_ok_and(|tag| {
                 hmac::verify(&self.ticket, ticket_message(leaf, host).as_bytes(), &tag).is_ok()
             })
+    }
+}
+
+fn order_of(root: &Root, leaf: LeafId, host: &HostUuid, now: UnixMillis) -> Order {
+    Order {
+        leaf_id: leaf.to_string(),
+        host_uuid: host.to_string(),
+        task_type: root.task_type.number().into(),
+        work: root.work.clone(),
+        issued_ms: now.0,
+        deadline_ms: root.deadline.0,
+        operator: root.operator.clone(),
     }
 }
 

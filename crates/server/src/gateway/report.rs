@@ -11,6 +11,9 @@ use super::session::Running;
 use crate::engine::ack;
 use crate::service::Arriving;
 
+/// Receipts that wait for what comes next before they are stored.
+const CONFIRMED_MAX: usize = 64;
+
 impl Running<'_> {
     /// Takes one frame; what it answers is sent back.
     pub(super) async fn take(&mut self, frame: UpFrame) -> Result<Option<DownFrame>, &'static str> {
@@ -23,7 +26,10 @@ impl Running<'_> {
                 if let Whose::Ours(leaf) = self.leaf(&receipt.leaf_id).await?
                     && self.only.is_none()
                 {
-                    self.apply(leaf, Event::Delivered, None).await;
+                    self.confirmed.push(leaf);
+                }
+                if self.confirmed.len() >= CONFIRMED_MAX {
+                    self.confirm().await;
                 }
                 Ok(None)
             }
@@ -31,6 +37,21 @@ impl Running<'_> {
             UpFrame::BundleOpen(open) => self.bundle_open(open).await.map(Some),
             UpFrame::BundleChunk(chunk) => self.bundle_chunk(chunk).await.map(Some),
         }
+    }
+
+    /// Stores the receipts that have come.
+    pub(super) async fn confirm(&mut self) {
+        let events = self.receipts();
+        self.apply(events).await;
+    }
+
+    fn receipts(&mut self) -> Vec<LeafEvent> {
+        let delivered = |leaf| LeafEvent {
+            leaf,
+            event: Event::Delivered,
+            answer: None,
+        };
+        self.confirmed.drain(..).map(delivered).collect()
     }
 
     /// Whose leaf that is.
@@ -84,7 +105,13 @@ impl Running<'_> {
                 (unreadable(), intake::note(why))
             }
         };
-        let durable = self.apply(leaf, event, answer).await;
+        let mut events = self.receipts();
+        events.push(LeafEvent {
+            leaf,
+            event,
+            answer,
+        });
+        let durable = self.apply(events).await;
         if durable {
             self.known.remove(&leaf);
             self.arriving.remove(&leaf);
@@ -92,32 +119,32 @@ impl Running<'_> {
         Ok(durable.then(|| ack(leaf)))
     }
 
-    /// Applies an event. Returns whether it is durable; if not, the agent will say it again.
-    async fn apply(&self, leaf: LeafId, event: Event, answer: Option<Vec<u8>>) -> bool {
-        let event = LeafEvent {
-            leaf,
-            event,
-            answer,
+    /// Applies events. Returns whether the last is durable; if not, the agent will say it again.
+    async fn apply(&self, events: Vec<LeafEvent>) -> bool {
+        let leaves: Vec<_> = events.iter().map(|it| it.leaf).collect();
+        let now = self.app.clock.now();
+        let kept = |leaf: LeafId, error: store::Error| {
+            tracing::warn!(task.id = %leaf, error = &error as &dyn std::error::Error, "a report could not be stored; the agent keeps it");
+            false
         };
-        let applied = self
-            .app
-            .store
-            .leaf_apply_many(vec![event], self.app.clock.now())
-            .await;
-        match applied.map(|it| it.into_iter().next()) {
-            Ok(Some(Ok(applied))) => {
-                tracing::debug!(task.id = %leaf, status = applied.after.status.wire(), "a leaf was reported");
-                if applied.root_ended {
-                    tracing::info!(task.id = %leaf.root, "a task has ended");
+        let applied = match self.app.store.leaf_apply_many(events, now).await {
+            Ok(applied) => applied,
+            Err(error) => return leaves.last().is_none_or(|leaf| kept(*leaf, error)),
+        };
+        let mut durable = false;
+        for (leaf, applied) in leaves.into_iter().zip(applied) {
+            durable = match applied {
+                Ok(applied) => {
+                    tracing::debug!(task.id = %leaf, status = applied.after.status.wire(), "a leaf was reported");
+                    if applied.root_ended {
+                        tracing::info!(task.id = %leaf.root, "a task has ended");
+                    }
+                    true
                 }
-                true
-            }
-            Ok(Some(Err(error))) | Err(error) => {
-                tracing::warn!(task.id = %leaf, error = &error as &dyn std::error::Error, "a report could not be stored; the agent keeps it");
-                false
-            }
-            Ok(None) => false,
+                Err(error) => kept(leaf, error),
+            };
         }
+        durable
     }
 
     /// Whether the leaf of that id still runs and is this host's.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::{LeafId, limits};
 use protocol::frame::{DownFrame, Refused, UpFrame, refusal};
+use protocol::order::leaf_of;
 use store::{Host, HostNo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -59,6 +60,7 @@ where
         host: host.number,
         only,
         known: HashSet::new(),
+        confirmed: Vec::new(),
         arriving: HashMap::new(),
     };
     match only {
@@ -89,6 +91,8 @@ pub(super) struct Running<'a> {
     pub(super) only: Option<LeafId>,
     /// Leaves that were looked up and are this host's.
     pub(super) known: HashSet<LeafId>,
+    /// Leaves whose receipts came and are not stored yet: a result that follows at once goes with them.
+    pub(super) confirmed: Vec<LeafId>,
     /// Bundles that were announced.
     pub(super) arriving: HashMap<LeafId, Arriving>,
 }
@@ -223,6 +227,15 @@ impl Running<'_> {
         socket.close().await;
     }
 
+    /// Remembers whose leaf it is that an order is sent for.
+    fn note(&mut self, frame: &DownFrame) {
+        if let DownFrame::Order(order) = frame
+            && self.known.len() < limits::SESSION_QUEUE_FRAMES_MAX
+        {
+            self.known.extend(leaf_of(order));
+        }
+    }
+
     async fn serve<S>(
         &mut self,
         socket: &mut Socket<S>,
@@ -242,7 +255,10 @@ impl Running<'_> {
                 biased;
                 () = self.app.gateway.shutdown.cancelled() => return End::Shutdown,
                 () = close.cancelled() => return End::Closed,
-                Some(frame) = line.recv() => Some(frame),
+                Some(frame) = line.recv() => {
+                    self.note(&frame);
+                    Some(frame)
+                }
                 received = next(socket, &mut first, heard + silence) => match received {
                     Ok(Ok(frame)) => {
                         heard = Instant::now();
@@ -255,6 +271,11 @@ impl Running<'_> {
                     Ok(Err(_)) => return End::Gone("the connection is gone"),
                     Err(_) => return End::Gone("nothing was heard for too long"),
                 },
+                // Nothing else is there.
+                () = std::future::ready(()), if !self.confirmed.is_empty() => {
+                    self.confirm().await;
+                    None
+                }
             };
             let Some(frame) = reply else { continue };
             match tokio::time::timeout(sending, socket.send(frame)).await {
