@@ -1,7 +1,7 @@
 //! The fold of a root's journal: where each of its leaves stands, in memory while the root runs.
 //!
 //! Owns the packed form of a leaf ([`Slot`]), the counts, and the replay of a journal. Never decides
-//! a status (that is [`LeafState::next`]) and never touches a database. The SQLite backend keeps one
+//! a status (that is [`LeafState::next`]) and never touches a database. The SQL backends keep one
 //! [`Fold`] per unfinished root and writes its slots down when the root ends.
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ mod fold;
 mod host;
 mod install_code;
 mod journal;
+mod sql;
 mod sqlite;
 mod task;
 
@@ -22,7 +23,8 @@ pub use access::{AccessKey, Policy, Token, User};
 pub use error::{Error, Source};
 pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
-pub use sqlite::{Options, SqliteStore};
+pub use sql::SqlStore;
+pub use sqlite::{Options, Sqlite, SqliteStore};
 pub use task::{
     Applied, Created, Dropped, Leaf, LeafEvent, LeafQuery, LeafSlot, NewRoot, Page, PageRequest,
     Root, RootQuery, Window,

@@ -10,8 +10,10 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::{FILE, schema, verify};
+use super::{FILE, schema};
 use crate::Error;
+use crate::sql::db::Db as _;
+use crate::sql::verify;
 
 /// See [`super::SqliteStore::copy`].
 pub(super) fn copy(from: &Path, to: &Path) -> Result<u64, Error> {
@@ -60,7 +62,9 @@ pub(super) fn verify_closed(dir: &Path) -> Result<Vec<String>, Error> {
     let connection = open(dir)?;
     let _lock = schema::lock(dir)?;
     schema::check_current(&connection)?;
-    verify::file(&*connection.unchecked_transaction()?)
+    let connection = super::Connection::reader(connection);
+    connection.begin()?;
+    verify::file(&connection)
 }
 
 /// For reading; there has to be one.

@@ -67,7 +67,8 @@ CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
 CREATE INDEX host_key ON host(public_key) WHERE removed_ms IS NULL;
 
 CREATE TABLE install_code (
-  id TEXT PRIMARY KEY,
+  no INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
   sealed_code BLOB NOT NULL,
   expires_ms INTEGER NOT NULL,
   uses_max INTEGER NOT NULL,
@@ -83,7 +84,8 @@ CREATE TABLE install_code (
 
 CREATE TABLE user (name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL) STRICT;
 CREATE TABLE access_key (
-  id TEXT PRIMARY KEY,
+  no INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
   user TEXT NOT NULL REFERENCES user(name) ON DELETE CASCADE,
   sealed_secret BLOB NOT NULL,
   active INTEGER NOT NULL,

@@ -3,8 +3,8 @@
 //! Owns how they are cut into rows. Never decides what is in them.
 
 use model::{Totals, limits};
-use rusqlite::Connection;
 
+use super::db::{Db, Value, params};
 use crate::fold::Slot;
 use crate::{Error, HostNo};
 
@@ -15,48 +15,56 @@ pub(super) const SEGMENT_BITS: u32 = 12;
 pub(super) const COUNT_BITS: u32 = 10;
 
 /// Writes the hosts of a new root.
-pub(super) fn write_hosts(tx: &Connection, root: i64, hosts: &[HostNo]) -> Result<(), Error> {
-    let sql = "INSERT INTO host_segment (segment, data) VALUES (?, ?)";
-    write(tx, sql, root, hosts, |host, out| {
+pub(super) fn write_hosts(tx: &dyn Db, root: i64, hosts: &[HostNo]) -> Result<(), Error> {
+    let width = HOST_BYTES;
+    write(tx, "host_segment", root, hosts, width, |host, out| {
         out.extend_from_slice(&host.0.to_le_bytes());
     })
 }
 
 /// Writes the leaves of a root that ends.
-pub(super) fn write_states(tx: &Connection, root: i64, slots: &[Slot]) -> Result<(), Error> {
-    let sql = "INSERT INTO state_segment (segment, data) VALUES (?, ?)";
-    write(tx, sql, root, slots, |slot, out| slot.encode(out))
+pub(super) fn write_states(tx: &dyn Db, root: i64, slots: &[Slot]) -> Result<(), Error> {
+    let width = Slot::BYTES;
+    write(tx, "state_segment", root, slots, width, |slot, out| {
+        slot.encode(out);
+    })
 }
 
 fn write<T: Copy>(
-    tx: &Connection,
-    sql: &str,
+    tx: &dyn Db,
+    table: &str,
     root: i64,
     items: &[T],
+    width: usize,
     encode: impl Fn(T, &mut Vec<u8>),
 ) -> Result<(), Error> {
-    let mut insert = tx.prepare_cached(sql)?;
-    let mut data = Vec::new();
-    for (segment, items) in (root << SEGMENT_BITS..).zip(items.chunks(size(limits::SEGMENT_LEAVES)))
-    {
-        data.clear();
-        for item in items {
-            encode(*item, &mut data);
-        }
-        insert.execute((segment, &data))?;
+    let mut data = Vec::with_capacity(items.len().saturating_mul(width));
+    for item in items {
+        encode(*item, &mut data);
     }
-    Ok(())
+    let segments = data.chunks(size(limits::SEGMENT_LEAVES).saturating_mul(width));
+    let values: Vec<_> = (root << SEGMENT_BITS..)
+        .zip(segments)
+        .flat_map(|(segment, data)| [Value::from(segment), data.into()])
+        .collect();
+    tx.insert_many(table, &["segment", "data"], &values)
 }
 
 /// Writes the counts of a root that ends.
-pub(super) fn write_counts(tx: &Connection, root: i64, slots: &[Slot]) -> Result<(), Error> {
-    let mut insert = tx.prepare_cached(
-        "INSERT INTO count_block (block, success, fail, timeout) VALUES (?, ?, ?, ?)",
-    )?;
-    for (block, counts) in (root << COUNT_BITS..).zip(counts_of(slots)) {
-        insert.execute((block, counts.success, counts.fail, counts.timeout))?;
-    }
-    Ok(())
+pub(super) fn write_counts(tx: &dyn Db, root: i64, slots: &[Slot]) -> Result<(), Error> {
+    let values: Vec<_> = (root << COUNT_BITS..)
+        .zip(counts_of(slots))
+        .flat_map(|(block, it)| {
+            [
+                Value::from(block),
+                it.success.into(),
+                it.fail.into(),
+                it.timeout.into(),
+            ]
+        })
+        .collect();
+    let columns = ["block", "success", "fail", "timeout"];
+    tx.insert_many("count_block", &columns, &values)
 }
 
 /// Counts of each [`limits::COUNT_BLOCK_LEAVES`] of these leaves.
@@ -72,7 +80,7 @@ pub(super) fn counts_of(slots: &[Slot]) -> impl Iterator<Item = Totals> + '_ {
 
 /// Hosts of leaves `first` to `last` (from 1, inclusive).
 pub(super) fn read_hosts(
-    tx: &Connection,
+    tx: &dyn Db,
     root: i64,
     first: u32,
     last: u32,
@@ -89,7 +97,7 @@ pub(super) fn read_hosts(
 /// # Errors
 /// [`Error::Corrupt`] if not.
 pub(super) fn check_lengths(
-    tx: &Connection,
+    tx: &dyn Db,
     root: i64,
     leaves: u32,
     has_ended: bool,
@@ -101,12 +109,14 @@ pub(super) fn check_lengths(
         ("host_segment", leaves, HOST_BYTES),
         ("state_segment", states, Slot::BYTES),
     ] {
-        let found: (i64, i64) = tx
-            .prepare_cached(&format!(
-                "SELECT count(*), coalesce(sum(length(data)), 0) FROM {table}
-                 WHERE segment BETWEEN ? AND ?"
-            ))?
-            .query_row((first, last), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = format!(
+            "SELECT count(*), coalesce(sum(length(data)), 0) FROM {table}
+             WHERE segment BETWEEN ? AND ?"
+        );
+        let found = tx.row(&sql, params![first, last], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        let found: (i64, i64) = found.unwrap_or_default();
         let expected = (
             i64::from(leaves.div_ceil(limits::SEGMENT_LEAVES)),
             i64::try_from(size(leaves).saturating_mul(width)).unwrap_or(i64::MAX),
@@ -122,7 +132,7 @@ pub(super) fn check_lengths(
 
 /// States of leaves `first` to `last` (from 1, inclusive) of a finished root.
 pub(super) fn read_states(
-    tx: &Connection,
+    tx: &dyn Db,
     root: i64,
     first: u32,
     last: u32,
@@ -132,7 +142,7 @@ pub(super) fn read_states(
 }
 
 fn read<T>(
-    tx: &Connection,
+    tx: &dyn Db,
     sql: &str,
     root: i64,
     (first, last): (u32, u32),
@@ -152,10 +162,8 @@ fn read<T>(
     let wanted = size(last - first + 1);
     let mut skipped = size((first - 1) % limits::SEGMENT_LEAVES);
     let mut items = Vec::with_capacity(wanted);
-    let mut select = tx.prepare_cached(sql)?;
-    let mut rows = select.query((segment(first), segment(last)))?;
-    while let Some(row) = rows.next()? {
-        let data = row.get_ref(0)?.as_blob().map_err(|_| damaged())?;
+    tx.query(sql, params![segment(first), segment(last)], &mut |row| {
+        let data: &[u8] = row.get(0)?;
         for bytes in data
             .chunks(width)
             .skip(std::mem::take(&mut skipped))
@@ -163,7 +171,8 @@ fn read<T>(
         {
             items.push(decode(bytes).ok_or_else(damaged)?);
         }
-    }
+        Ok(())
+    })?;
     if items.len() == wanted {
         Ok(items)
     } else {
@@ -172,21 +181,21 @@ fn read<T>(
 }
 
 /// Counts of a finished root's blocks, in order.
-pub(super) fn read_counts(tx: &Connection, root: i64, leaves: u32) -> Result<Vec<Totals>, Error> {
+pub(super) fn read_counts(tx: &dyn Db, root: i64, leaves: u32) -> Result<Vec<Totals>, Error> {
     let blocks = i64::from(leaves.div_ceil(limits::COUNT_BLOCK_LEAVES));
     let first = root << COUNT_BITS;
-    let mut select = tx.prepare_cached(
+    tx.rows(
         "SELECT success, fail, timeout FROM count_block WHERE block BETWEEN ? AND ? ORDER BY block",
-    )?;
-    let counts = select.query_map((first, first + blocks - 1), |row| {
-        Ok(Totals {
-            success: row.get(0)?,
-            fail: row.get(1)?,
-            timeout: row.get(2)?,
-            ..Totals::default()
-        })
-    })?;
-    Ok(counts.collect::<Result<_, _>>()?)
+        params![first, first + blocks - 1],
+        |row| {
+            Ok(Totals {
+                success: row.get(0)?,
+                fail: row.get(1)?,
+                timeout: row.get(2)?,
+                ..Totals::default()
+            })
+        },
+    )
 }
 
 fn size(leaves: u32) -> usize {

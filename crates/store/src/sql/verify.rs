@@ -6,9 +6,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use model::{Event, RootId, Totals};
-use rusqlite::{Connection, params};
 
 use super::batch::Batch;
+use super::db::{Db, params};
 use super::page::Answers;
 use super::task::{self, RootRow};
 use super::{retention, segment};
@@ -16,14 +16,16 @@ use crate::Error;
 use crate::fold::{Fold, Slot};
 use crate::journal::{self, Block};
 
+/// Journal blocks that are read at once: a few MB.
+const BLOCKS_AT_ONCE: u32 = 256;
+
 /// The unfinished roots, from their journals, oldest first; then the numbers of those that do not
 /// read, each of which is logged.
-pub(super) fn rebuild_unfinished(tx: &Connection) -> Result<(Vec<Fold>, BTreeSet<i64>), Error> {
-    let mut select = tx.prepare("SELECT no FROM root WHERE ended_ms IS NULL ORDER BY no")?;
-    let numbers = select.query_map([], |row| row.get(0))?;
+pub(super) fn rebuild_unfinished(tx: &dyn Db) -> Result<(Vec<Fold>, BTreeSet<i64>), Error> {
+    let sql = "SELECT no FROM root WHERE ended_ms IS NULL ORDER BY no";
+    let numbers: Vec<i64> = tx.rows(sql, &[], |row| row.get(0))?;
     let (mut folds, mut damaged) = (Vec::new(), BTreeSet::new());
     for no in numbers {
-        let no = no?;
         let mut id = None;
         match rebuild_running(tx, no, &mut id) {
             Ok(fold) => folds.push(fold),
@@ -42,7 +44,7 @@ pub(super) fn rebuild_unfinished(tx: &Connection) -> Result<(Vec<Fold>, BTreeSet
     Ok((folds, damaged))
 }
 
-fn rebuild_running(tx: &Connection, no: i64, id: &mut Option<RootId>) -> Result<Fold, Error> {
+fn rebuild_running(tx: &dyn Db, no: i64, id: &mut Option<RootId>) -> Result<Fold, Error> {
     let row = row(tx, no)?;
     *id = Some(row.root.id);
     let fold = rebuild(tx, row)?;
@@ -52,13 +54,13 @@ fn rebuild_running(tx: &Connection, no: i64, id: &mut Option<RootId>) -> Result<
     Ok(fold)
 }
 
-fn row(tx: &Connection, no: i64) -> Result<RootRow, Error> {
-    let found = task::rows(tx, "WHERE no = ?", &[no.into()])?.pop();
+fn row(tx: &dyn Db, no: i64) -> Result<RootRow, Error> {
+    let found = task::rows(tx, "WHERE no = ?", params![no])?.pop();
     found.ok_or_else(|| Error::Corrupt("its row does not read".into()))
 }
 
 /// A root as its journal alone tells it.
-fn rebuild(tx: &Connection, row: RootRow) -> Result<Fold, Error> {
+fn rebuild(tx: &dyn Db, row: RootRow) -> Result<Fold, Error> {
     let RootRow {
         no,
         blocks,
@@ -73,20 +75,20 @@ fn rebuild(tx: &Connection, row: RootRow) -> Result<Fold, Error> {
     root.cancelled_at = None;
     root.ended_at = hosts.is_empty().then_some(root.created_at);
     let mut fold = Fold::new(no, root, hosts);
-    let mut select =
-        tx.prepare_cached("SELECT block, data FROM journal WHERE root_no = ? ORDER BY block")?;
-    let mut found = select.query([no])?;
-    while let Some(row) = found.next()? {
-        let number: u32 = row.get(0)?;
-        let block = Block::open(row.get_ref(1)?.as_blob().unwrap_or_default())?;
-        fold.blocks += 1;
-        if block.sequence != fold.blocks {
-            return Err(Error::Corrupt(format!(
-                "block {} of its journal is missing",
-                fold.blocks
-            )));
+    let mut last = 0;
+    loop {
+        let before = fold.blocks;
+        tx.query(
+            "SELECT block, data FROM journal WHERE root_no = ? AND block > ? ORDER BY block LIMIT ?",
+            params![no, last, BLOCKS_AT_ONCE],
+            &mut |row| {
+                last = row.get(0)?;
+                replay(&mut fold, last, &Block::open(row.get(1)?)?)
+            },
+        )?;
+        if fold.blocks - before < BLOCKS_AT_ONCE {
+            break;
         }
-        fold.replay(number, &block.records()?)?;
     }
     if fold.blocks == blocks {
         Ok(fold)
@@ -98,24 +100,28 @@ fn rebuild(tx: &Connection, row: RootRow) -> Result<Fold, Error> {
     }
 }
 
-/// Compares what is in the file with its journals: one line per difference.
-pub(super) fn file(tx: &Connection) -> Result<Vec<String>, Error> {
-    let mut lines = Vec::new();
-    let mut check = tx.prepare("PRAGMA quick_check")?;
-    for line in check.query_map([], |row| row.get::<_, String>(0))? {
-        lines.push(line?);
+fn replay(fold: &mut Fold, number: u32, block: &Block) -> Result<(), Error> {
+    fold.blocks += 1;
+    if block.sequence != fold.blocks {
+        return Err(Error::Corrupt(format!(
+            "block {} of its journal is missing",
+            fold.blocks
+        )));
     }
-    lines.retain(|it| it != "ok");
+    fold.replay(number, &block.records()?)
+}
+
+/// Compares what is in the file with its journals: one line per difference.
+pub(crate) fn file(tx: &dyn Db) -> Result<Vec<String>, Error> {
+    let mut lines = tx.check()?;
     let floor = retention::floor(tx)?;
-    let mut select = tx.prepare("SELECT no FROM root ORDER BY no")?;
-    let numbers = select.query_map([], |row| row.get::<_, i64>(0))?;
+    let numbers: Vec<i64> = tx.rows("SELECT no FROM root ORDER BY no", &[], |row| row.get(0))?;
     let mut lanes = Lanes {
         is_cut: floor > 1,
         ..Lanes::default()
     };
     let mut expected = floor;
     for no in numbers {
-        let no = no?;
         if no < expected {
             lines.push(format!("root number {no}: it was dropped and is there"));
         } else if no > expected {
@@ -125,10 +131,9 @@ pub(super) fn file(tx: &Connection) -> Result<Vec<String>, Error> {
         collect(&mut lines, no, lanes.check(tx, no))?;
         collect(&mut lines, no, root(tx, no))?;
     }
-    let orphans: i64 = tx.query_row(
+    let orphans = tx.number(
         "SELECT count(*) FROM journal WHERE root_no >= ? AND root_no NOT IN (SELECT no FROM root)",
-        [floor],
-        |row| row.get(0),
+        params![floor],
     )?;
     if orphans > 0 {
         lines.push(format!("{orphans} journal blocks belong to no root"));
@@ -164,7 +169,7 @@ fn collect(
     Ok(())
 }
 
-fn root(tx: &Connection, no: i64) -> Result<Vec<String>, Error> {
+fn root(tx: &dyn Db, no: i64) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let row = row(tx, no)?;
     let stored = row.root.clone();
@@ -208,7 +213,7 @@ fn root(tx: &Connection, no: i64) -> Result<Vec<String>, Error> {
 }
 
 /// The leaves whose answers are not where they should be.
-fn misplaced(tx: &Connection, slots: &[Slot]) -> Result<Option<String>, Error> {
+fn misplaced(tx: &dyn Db, slots: &[Slot]) -> Result<Option<String>, Error> {
     let placed = (1_u32..).zip(slots);
     let mut placed: Vec<_> = placed
         .filter_map(|(no, it)| Some((it.place()?, no)))
@@ -229,7 +234,7 @@ fn misplaced(tx: &Connection, slots: &[Slot]) -> Result<Option<String>, Error> {
     Ok(first.map(|it| format!("{count} answers are not where they should be: {it}")))
 }
 
-fn active(tx: &Connection, fold: &Fold) -> Result<Vec<String>, Error> {
+fn active(tx: &dyn Db, fold: &Fold) -> Result<Vec<String>, Error> {
     let row = row(tx, fold.no)?;
     let mut lines = Vec::new();
     if row.root.cancelled_at != fold.root.cancelled_at {
@@ -264,6 +269,16 @@ fn differences(journal: &[Slot], stored: &[Slot]) -> Option<String> {
     ))
 }
 
+/// What a root's row says of its place in its lanes.
+struct Position {
+    kind: i64,
+    source: String,
+    created: i64,
+    total: i64,
+    by_type: (i64, i64),
+    by_source: (i64, i64),
+}
+
 /// Where each type, and each type and source, has come to.
 #[derive(Default)]
 struct Lanes {
@@ -275,24 +290,39 @@ struct Lanes {
 }
 
 impl Lanes {
-    fn check(&mut self, tx: &Connection, no: i64) -> Result<Vec<String>, Error> {
-        let mut lines = Vec::new();
-        let mut select = tx.prepare_cached(
+    fn check(&mut self, tx: &dyn Db, no: i64) -> Result<Vec<String>, Error> {
+        let found = tx.row(
             "SELECT type, source, created_ms, total, rank_type, cum_type, rank_source, cum_source
              FROM root WHERE no = ?",
+            params![no],
+            |row| {
+                Ok(Position {
+                    kind: row.get(0)?,
+                    source: row.get(1)?,
+                    created: row.get(2)?,
+                    total: row.get(3)?,
+                    by_type: (row.get(4)?, row.get(5)?),
+                    by_source: (row.get(6)?, row.get(7)?),
+                })
+            },
         )?;
-        let mut rows = select.query(params![no])?;
-        let Some(row) = rows.next()? else {
-            return Ok(lines);
-        };
-        let (kind, source): (i64, String) = (row.get(0)?, row.get(1)?);
-        let (created, total): (i64, i64) = (row.get(2)?, row.get(3)?);
+        Ok(found.map(|it| self.compare(it)).unwrap_or_default())
+    }
+
+    fn compare(&mut self, root: Position) -> Vec<String> {
+        let mut lines = Vec::new();
+        let Position {
+            kind,
+            source,
+            created,
+            total,
+            by_type,
+            by_source,
+        } = root;
         if created < self.created {
             lines.push("it starts before the root before it".into());
         }
         self.created = self.created.max(created);
-        let by_type: (i64, i64) = (row.get(4)?, row.get(5)?);
-        let by_source: (i64, i64) = (row.get(6)?, row.get(7)?);
         let first = |it: (i64, i64)| match self.is_cut {
             true => (it.0.max(0), it.1.max(0)),
             false => (0, 0),
@@ -310,6 +340,6 @@ impl Lanes {
             }
             *expected = (expected.0 + 1, expected.1 + total);
         }
-        Ok(lines)
+        lines
     }
 }

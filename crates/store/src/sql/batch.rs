@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use model::{Effect, Event, LeafState, RootId, Status, Totals, UnixMillis, limits};
-use rusqlite::Connection;
 
 use super::active::{Active, Publication, RootChange};
+use super::db::{Db, Value, params};
 use super::segment;
 use crate::fold::{self, Fold, Place, Slot};
 use crate::journal::{self, BlockWriter, Compressor};
@@ -18,7 +18,7 @@ use crate::{Applied, Error, HostNo, LeafSlot};
 /// See the module.
 pub(super) struct Batch<'a> {
     /// The open write transaction.
-    pub(super) tx: &'a Connection,
+    pub(super) tx: &'a dyn Db,
     /// What is published.
     pub(super) active: &'a Active,
     stages: BTreeMap<i64, Stage<'a>>,
@@ -30,7 +30,7 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// An empty one; the next journal block gets number `block`.
     pub(super) fn new(
-        tx: &'a Connection,
+        tx: &'a dyn Db,
         active: &'a Active,
         block: u32,
         compressor: &'a mut Compressor,
@@ -131,17 +131,16 @@ impl Blocks<'_> {
         }
     }
 
-    fn write(&mut self, tx: &Connection) -> Result<(), Error> {
+    fn write(&mut self, tx: &dyn Db) -> Result<(), Error> {
         if let Some(error) = self.failed.take() {
             return Err(Error::Unavailable(Box::new(error)));
         }
         self.sealed.sort_unstable_by_key(|it| it.0);
-        let mut insert =
-            tx.prepare_cached("INSERT INTO journal (block, root_no, data) VALUES (?, ?, ?)")?;
-        for (block, root, data) in &self.sealed {
-            insert.execute((block, root, data))?;
-        }
-        Ok(())
+        let rows = self.sealed.iter();
+        let values: Vec<_> = rows
+            .flat_map(|(block, root, data)| [Value::from(*block), (*root).into(), data.into()])
+            .collect();
+        tx.insert_many("journal", &["block", "root_no", "data"], &values)
     }
 }
 
@@ -360,24 +359,24 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn write(&self, tx: &Connection) -> Result<(), Error> {
+    fn write(&self, tx: &dyn Db) -> Result<(), Error> {
         if self.is_written {
             return Ok(());
         }
-        let mut update = tx.prepare_cached(
+        let fold = self.fold();
+        tx.execute(
             "UPDATE root SET success = ?, fail = ?, timeout = ?, cancelled_ms = ?, ended_ms = ?,
                blocks = ? WHERE no = ?",
+            params![
+                self.totals.success,
+                self.totals.fail,
+                self.totals.timeout,
+                self.cancelled.map(|it| it.0),
+                self.ended.map(|it| it.0),
+                self.blocks,
+                fold.no,
+            ],
         )?;
-        let fold = self.fold();
-        update.execute((
-            self.totals.success,
-            self.totals.fail,
-            self.totals.timeout,
-            self.cancelled.map(|it| it.0),
-            self.ended.map(|it| it.0),
-            self.blocks,
-            fold.no,
-        ))?;
         if self.ended.is_some() {
             let slots: Vec<Slot> = (1_u32..)
                 .zip(fold.slots())

@@ -2,25 +2,35 @@
 //!
 //! Owns the write connection and the rhythm of commits. Never answers before the commit has
 //! succeeded and its result is in memory. Callers send it [`Message`]s over a bounded channel.
+//!
+//! A connection that is lost in a commit leaves open whether that commit stands. So everyone who waits
+//! for it is told that the store is not available, and nothing is written until there is a new
+//! connection and the memory was built anew from what the database then has. The driver sees to it
+//! that by then the old connection can commit nothing any more.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use model::limits;
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::Shared;
 use super::active::Publication;
 use super::batch::Batch;
+use super::db::{Db, Driver};
 use super::failure::Failure;
+use super::load;
+use super::{Shared, closed};
 use crate::Error;
 use crate::journal::Compressor;
 
 /// Commands that may wait: enough for a full commit of single events.
 pub(super) const QUEUE: usize = limits::COMMIT_EVENTS_MAX;
+
+/// Time to the next try for a connection, after the first that failed; doubled with each.
+const AGAIN_MIN: Duration = Duration::from_millis(100);
+/// The longest.
+const AGAIN_MAX: Duration = Duration::from_secs(5);
 
 /// What the writer is told.
 pub(super) enum Message {
@@ -75,17 +85,13 @@ where
             self.result = Some(work(batch));
             return Ok(());
         }
-        let guarded = |sql| tx.prepare_cached(sql).and_then(|mut it| it.execute([]));
-        let failure = |error| Failure::from(&Error::from(error));
-        guarded("SAVEPOINT job").map_err(failure)?;
+        tx.begin_part().map_err(|error| Failure::from(&error))?;
         let result = work(batch);
-        if let Err(error) = &result {
-            if tx.is_autocommit() {
-                return Err(Failure::from(error));
-            }
-            guarded("ROLLBACK TO job").map_err(failure)?;
+        match &result {
+            Ok(_) => tx.end_part().map_err(|error| Failure::from(&error))?,
+            // What undid the whole says more than that its part cannot be undone.
+            Err(error) => tx.undo_part().map_err(|_| Failure::from(error))?,
         }
-        guarded("RELEASE job").map_err(failure)?;
         self.result = Some(result);
         Ok(())
     }
@@ -103,13 +109,39 @@ where
 
 /// See the module.
 pub(super) struct Writer {
-    pub(super) connection: Connection,
+    pub(super) driver: Arc<dyn Driver>,
     pub(super) shared: Arc<Shared>,
     pub(super) messages: mpsc::Receiver<Message>,
     pub(super) compressor: Compressor,
+    /// What writes; none between a loss and the next connection.
+    pub(super) connection: Option<Connection>,
+    pub(super) again: Backoff,
+}
+
+/// The connection that writes.
+pub(super) struct Connection {
+    pub(super) db: Box<dyn Db>,
+    /// Number of the next journal block.
     pub(super) block: u32,
-    pub(super) lock: File,
-    pub(super) path: PathBuf,
+}
+
+/// When to try for a connection again.
+#[derive(Default)]
+pub(super) struct Backoff {
+    at: Option<Instant>,
+    tries: u32,
+}
+
+impl Backoff {
+    fn is_due(&self) -> bool {
+        self.at.is_none_or(|at| at <= Instant::now())
+    }
+
+    fn failed(&mut self) {
+        let wait = AGAIN_MIN.saturating_mul(1 << self.tries.min(8));
+        self.at = Instant::now().checked_add(wait.min(AGAIN_MAX));
+        self.tries = self.tries.saturating_add(1);
+    }
 }
 
 impl Writer {
@@ -122,10 +154,10 @@ impl Writer {
                 self.commit(jobs);
             }
         }
-        if let Err((_, error)) = self.connection.close() {
-            tracing::warn!(store.path = %self.path.display(), "closing the store: {error}");
+        self.shared.readers.end();
+        if let Some(connection) = self.connection {
+            connection.db.close();
         }
-        drop(self.lock);
         for closer in closers {
             if closer.send(()).is_err() {
                 tracing::debug!("nobody waited for the store to close");
@@ -165,21 +197,15 @@ impl Writer {
     }
 
     fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let failure = match self.transact(&mut jobs) {
+        let committed = self.connect().and_then(|()| self.transact(&mut jobs));
+        let failure = match committed {
             Ok(publication) => {
-                let active = self.shared.active.write();
-                let mut active = active.unwrap_or_else(PoisonError::into_inner);
-                Arc::make_mut(&mut active).publish(publication);
-                drop(active);
-                self.shared.generation.fetch_add(1, Ordering::Release);
+                self.shared
+                    .change(|it| Arc::make_mut(it).publish(publication));
                 None
             }
             Err(failure) => {
-                if !self.connection.is_autocommit()
-                    && let Err(error) = self.connection.execute_batch("ROLLBACK")
-                {
-                    tracing::error!("a commit that failed is not undone: {error}");
-                }
+                self.undo();
                 tracing::error!(jobs = jobs.len(), "nothing could be stored: {failure:?}");
                 Some(failure)
             }
@@ -189,25 +215,57 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Publication, Failure> {
-        let fail = |error: rusqlite::Error| Failure::from(&Error::from(error));
-        let active = self.shared.active();
-        let run = |sql| {
-            let statement = self.connection.prepare_cached(sql);
-            statement.and_then(|mut it| it.execute([])).map_err(fail)
+    /// Sees to it that there is a connection, and that the memory is as the database.
+    fn connect(&mut self) -> Result<(), Failure> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        if !self.again.is_due() {
+            return Err(Failure::Unavailable(
+                "the connection to the database was lost".into(),
+            ));
+        }
+        let loaded = load::load(&*self.driver).map_err(|error| {
+            self.again.failed();
+            Failure::from(&error)
+        })?;
+        tracing::warn!("the connection to the database is back, and what it has was read again");
+        self.again = Backoff::default();
+        self.connection = Some(loaded.connection);
+        self.shared.change(|it| *it = Arc::new(loaded.active));
+        Ok(())
+    }
+
+    /// After a commit that failed.
+    fn undo(&mut self) {
+        let Some(Connection { db, .. }) = &self.connection else {
+            return;
         };
-        run("BEGIN IMMEDIATE")?;
-        let mut batch = Batch::new(&self.connection, &active, self.block, &mut self.compressor);
+        if let Err(error) = db.rollback() {
+            tracing::error!("a commit that failed is not undone: {error}");
+        } else if !db.is_lost() {
+            return;
+        }
+        self.connection = None;
+    }
+
+    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Publication, Failure> {
+        let fail = |error: Error| Failure::from(&error);
+        let active = self.shared.active();
+        let Some(Connection { db, block }) = &mut self.connection else {
+            return Err(fail(closed()));
+        };
+        db.begin().map_err(fail)?;
+        let mut batch = Batch::new(&**db, &active, *block, &mut self.compressor);
         for job in jobs {
             job.run(&mut batch)?;
-            // SQLite undoes the whole transaction after some errors, also of a mere read.
-            if self.connection.is_autocommit() {
+            if db.is_spoiled() {
                 return Err(Failure::Unavailable("the commit was undone".into()));
             }
         }
-        let (publication, block) = batch.finish().map_err(|error| Failure::from(&error))?;
-        run("COMMIT")?;
-        self.block = block;
+        let (publication, next) = batch.finish().map_err(fail)?;
+        db.commit().map_err(fail)?;
+        *block = next;
         Ok(publication)
     }
 }

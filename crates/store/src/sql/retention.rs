@@ -7,16 +7,15 @@
 //! are. The newest root always stays: the numbers and times of the next ones go on from it.
 
 use model::{RootId, UnixMillis};
-use rusqlite::{Connection, params};
 
 use super::batch::Batch;
+use super::db::{Db, params};
 use super::segment::{COUNT_BITS, SEGMENT_BITS};
 use crate::{Dropped, Error};
 
 /// Number of the oldest root that was not dropped.
-pub(super) fn floor(tx: &Connection) -> Result<i64, Error> {
-    let mut select = tx.prepare_cached("SELECT root_no FROM floor")?;
-    Ok(select.query_row([], |row| row.get(0))?)
+pub(super) fn floor(tx: &dyn Db) -> Result<i64, Error> {
+    tx.number("SELECT root_no FROM floor", &[])
 }
 
 /// See [`crate::Store::root_drop_oldest`].
@@ -44,36 +43,34 @@ fn drop_roots(
     most: usize,
 ) -> Result<Vec<RootId>, Error> {
     let tx = batch.tx;
-    let newest = "SELECT coalesce(max(no), 0) FROM root";
-    let newest: i64 = tx.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
+    let newest = tx.number("SELECT coalesce(max(no), 0) FROM root", &[])?;
     let kept = i64::try_from(keep_max.unwrap_or(u64::MAX)).unwrap_or(i64::MAX);
     let too_many = newest.saturating_sub(kept);
-    let mut select = tx.prepare_cached(
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let oldest = tx.rows(
         "SELECT no, id, created_ms, ended_ms IS NOT NULL FROM root WHERE no < ? ORDER BY no LIMIT ?",
+        params![newest, most],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
-    let mut rows = select.query(params![newest, i64::try_from(most).unwrap_or(i64::MAX)])?;
     let (mut roots, mut last) = (Vec::new(), None);
-    while let Some(row) = rows.next()? {
-        let (no, created, has_ended): (i64, i64, bool) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        let is_due = created < before.0 || no <= too_many;
+    for (no, id, created, has_ended) in oldest {
+        let is_due = before.0 > created || no <= too_many;
         // One that was set aside never ends.
         if !is_due || !(has_ended || batch.active.is_damaged(no)) {
             break;
         }
-        roots.push(RootId::from_bytes(row.get(1)?));
+        roots.push(RootId::from_bytes(id));
         last = Some(no);
     }
     if let Some(last) = last {
-        tx.prepare_cached("DELETE FROM root WHERE no <= ?")?
-            .execute([last])?;
-        tx.prepare_cached("UPDATE floor SET root_no = ?")?
-            .execute([last + 1])?;
+        tx.execute("DELETE FROM root WHERE no <= ?", params![last])?;
+        tx.execute("UPDATE floor SET root_no = ?", params![last + 1])?;
     }
     Ok(roots)
 }
 
 /// Deletes up to `room` rows of what dropped roots left behind.
-fn sweep(tx: &Connection, room: &mut usize) -> Result<(), Error> {
+fn sweep(tx: &dyn Db, room: &mut usize) -> Result<(), Error> {
     let floor = floor(tx)?;
     for (table, key, owner, end) in [
         ("journal", "block", "root_no", floor),
@@ -89,7 +86,8 @@ fn sweep(tx: &Connection, room: &mut usize) -> Result<(), Error> {
                (SELECT {key} FROM {table} WHERE {owner} < ? ORDER BY {owner} LIMIT ?)"
         );
         let most = i64::try_from(*room).unwrap_or(i64::MAX);
-        *room -= tx.prepare_cached(&sql)?.execute((end, most))?;
+        let deleted = tx.execute(&sql, params![end, most])?;
+        *room = room.saturating_sub(usize::try_from(deleted).unwrap_or(usize::MAX));
     }
     Ok(())
 }

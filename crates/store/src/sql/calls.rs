@@ -12,8 +12,7 @@ use super::batch::Batch;
 use super::task::View;
 use super::writer::{Message, Weight};
 use super::{
-    Length, ONE, SqliteStore, access, host, install_code, leaf, page, retention, setting, task,
-    verify,
+    Length, ONE, SqlStore, access, host, install_code, leaf, page, retention, setting, task, verify,
 };
 use crate::{
     AccessKey, Applied, Created, Dropped, Error, Host, HostFilter, HostNo, InstallCode, Leaf,
@@ -28,7 +27,7 @@ const LEAVES_SHORT: u32 = 4_096;
 /// Host numbers up to this many are copied where they are asked for.
 const HOSTS_SHORT: usize = 10_000;
 
-impl SqliteStore {
+impl<D> SqlStore<D> {
     /// How long it may take to look through the leaves of a root.
     fn length_of(&self, root: RootId) -> Length {
         let active = self.shared.active_now();
@@ -55,7 +54,7 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl Store for SqliteStore {
+impl<D: 'static> Store for SqlStore<D> {
     async fn root_create(&self, root: NewRoot, hosts: Vec<HostNo>) -> Result<Created, Error> {
         let weight = Weight {
             events: 1,

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use model::{RootId, Status, Totals, UnixMillis, limits};
-use rusqlite::Connection;
 
+use super::db::{Db, params};
 use super::segment;
 use super::task::{self, Lane, View};
 use crate::fold::{Fold, Place, Slot};
@@ -344,7 +344,7 @@ impl<'a> View<'a> {
 
 /// Completes rows that were picked; reads the journal for up to so many bytes of answers.
 pub(super) fn complete(
-    tx: &Connection,
+    tx: &dyn Db,
     picked: Picked,
     answers_bytes_max: usize,
 ) -> Result<Page<Leaf>, Error> {
@@ -385,12 +385,12 @@ pub(super) fn complete(
 
 /// Reads answers from the journal; fast if the places come in the order of their blocks.
 pub(super) struct Answers<'a> {
-    tx: &'a Connection,
+    tx: &'a dyn Db,
     open: Option<(u32, Block)>,
 }
 
 impl<'a> Answers<'a> {
-    pub(super) fn new(tx: &'a Connection) -> Self {
+    pub(super) fn new(tx: &'a dyn Db) -> Self {
         Self { tx, open: None }
     }
 
@@ -409,12 +409,10 @@ impl<'a> Answers<'a> {
     }
 
     fn block(&self, number: u32) -> Result<Block, Error> {
-        let mut select = self
+        let sql = "SELECT data FROM journal WHERE block = ?";
+        let block = self
             .tx
-            .prepare_cached("SELECT data FROM journal WHERE block = ?")?;
-        let mut rows = select.query([number])?;
-        let row = rows.next()?;
-        let row = row.ok_or_else(|| Error::Corrupt(format!("journal block {number} is gone")))?;
-        Block::open(row.get_ref(0)?.as_blob().unwrap_or_default())
+            .row(sql, params![number], |row| Block::open(row.get(0)?))?;
+        block.ok_or_else(|| Error::Corrupt(format!("journal block {number} is gone")))
     }
 }

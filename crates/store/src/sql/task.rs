@@ -4,11 +4,10 @@
 //! two rows, never from counting. What is unfinished is read from memory.
 
 use model::{RootId, TaskType, Totals, UnixMillis, limits};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::active::Active;
 use super::batch::Batch;
+use super::db::{Db, Row, Value, params};
 use super::segment;
 use crate::fold::Fold;
 use crate::{Created, Error, HostNo, NewRoot, Page, PageRequest, Root, RootQuery};
@@ -16,7 +15,7 @@ use crate::{Created, Error, HostNo, NewRoot, Page, PageRequest, Root, RootQuery}
 /// The file and the memory at one moment.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
-    pub(super) tx: &'a Connection,
+    pub(super) tx: &'a dyn Db,
     pub(super) active: &'a Active,
 }
 
@@ -32,7 +31,7 @@ const COLUMNS: &str = "no, id, type, source, name, operator, created_ms, deadlin
                        cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks, rerun_of";
 
 /// Reads a row of [`COLUMNS`]; unfinished leaves are taken for waiting.
-pub(super) fn root_of(row: &Row<'_>) -> Result<RootRow, Error> {
+pub(super) fn root_of(row: Row<'_>) -> Result<RootRow, Error> {
     let number: u8 = row.get(2)?;
     let task_type = TaskType::from_number(number)
         .ok_or_else(|| Error::Corrupt(format!("a root of type {number}")))?;
@@ -47,17 +46,17 @@ pub(super) fn root_of(row: &Row<'_>) -> Result<RootRow, Error> {
             operator: row.get(5)?,
             created_at: UnixMillis(row.get(6)?),
             deadline: UnixMillis(row.get(7)?),
-            cancelled_at: row.get::<_, Option<_>>(8)?.map(UnixMillis),
-            ended_at: row.get::<_, Option<_>>(9)?.map(UnixMillis),
+            cancelled_at: row.get::<Option<_>>(8)?.map(UnixMillis),
+            ended_at: row.get::<Option<_>>(9)?.map(UnixMillis),
             totals: totals_of(row, 10)?,
             work: row.get(14)?,
-            rerun_of: row.get::<_, Option<_>>(16)?.map(RootId::from_bytes),
+            rerun_of: row.get::<Option<_>>(16)?.map(RootId::from_bytes),
         },
     })
 }
 
 /// Reads total, success, fail and timeout from column `at` on.
-pub(super) fn totals_of(row: &Row<'_>, at: usize) -> Result<Totals, Error> {
+pub(super) fn totals_of(row: Row<'_>, at: usize) -> Result<Totals, Error> {
     let total: u32 = row.get(at)?;
     let mut totals = Totals {
         success: row.get(at + 1)?,
@@ -72,11 +71,12 @@ pub(super) fn totals_of(row: &Row<'_>, at: usize) -> Result<Totals, Error> {
 }
 
 /// The rows that match `filter`, which is SQL after FROM.
-pub(super) fn rows(tx: &Connection, filter: &str, params: &[Value]) -> Result<Vec<RootRow>, Error> {
-    let mut select = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM root {filter}"))?;
-    select
-        .query_and_then(params_from_iter(params), root_of)?
-        .collect()
+pub(super) fn rows(tx: &dyn Db, filter: &str, params: &[Value<'_>]) -> Result<Vec<RootRow>, Error> {
+    tx.rows(
+        &format!("SELECT {COLUMNS} FROM root {filter}"),
+        params,
+        root_of,
+    )
 }
 
 /// Creates a root; see [`crate::Store::root_create`].
@@ -107,74 +107,74 @@ pub(super) fn create(
 
 /// The root of a request, among those up to number `no_max`.
 fn of_request(
-    tx: &Connection,
+    tx: &dyn Db,
     no_max: i64,
     key: &str,
     digest: &[u8; 32],
 ) -> Result<Option<RootId>, Error> {
-    let mut select = tx.prepare_cached(
+    let found = tx.row(
         "SELECT id, request_digest = ? FROM root WHERE request_key = ? AND no <= ?",
+        params![digest, key, no_max],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let found = select.query_row((digest, key, no_max), |row| Ok((row.get(0)?, row.get(1)?)));
-    match found.optional()? {
+    match found {
         Some((id, true)) => Ok(Some(RootId::from_bytes(id))),
         Some((_, false)) => Err(Error::Conflict),
         None => Ok(None),
     }
 }
 
-fn insert(tx: &Connection, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
+fn insert(tx: &dyn Db, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
     let kind = new.task_type.number();
-    let before = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-        let mut select = tx.prepare_cached(sql)?;
-        let found = select.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)));
-        found
-            .optional()
-            .map(|it: Option<(i64, i64)>| it.unwrap_or((0, 0)))
+    let before = |sql: &str, params: &[Value<'_>]| {
+        let found = tx.row(sql, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok::<(i64, i64), Error>(found.unwrap_or((0, 0)))
     };
     let (rank_type, cum_type) = before(
         "SELECT rank_type + 1, cum_type + total FROM root WHERE type = ?
          ORDER BY rank_type DESC LIMIT 1",
-        &[&kind],
+        params![kind],
     )?;
     let (rank_source, cum_source) = before(
         "SELECT rank_source + 1, cum_source + total FROM root WHERE type = ? AND source = ?
          ORDER BY rank_source DESC LIMIT 1",
-        &[&kind, &new.source],
+        params![kind, &new.source],
     )?;
-    let (created, _) = before(
-        "SELECT created_ms, 0 FROM root ORDER BY no DESC LIMIT 1",
+    let (created, no) = before(
+        "SELECT created_ms, no FROM root ORDER BY no DESC LIMIT 1",
         &[],
     )?;
+    let no = no + 1;
     let created = created.max(new.created_at.0);
     let ended = (leaves == 0).then_some(created);
     let leaves = i64::try_from(leaves).unwrap_or(i64::MAX);
-    tx.prepare_cached(
-        "INSERT INTO root (id, type, source, name, operator, work, created_ms, deadline_ms,
+    tx.execute(
+        "INSERT INTO root (no, id, type, source, name, operator, work, created_ms, deadline_ms,
            ended_ms, total, rank_type, cum_type, rank_source, cum_source, request_key,
            request_digest, rerun_of)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        new.id.as_bytes(),
-        kind,
-        new.source,
-        new.name,
-        new.operator,
-        new.work,
-        created,
-        new.deadline.0,
-        ended,
-        leaves,
-        rank_type,
-        cum_type,
-        rank_source,
-        cum_source,
-        new.request_key,
-        new.request_digest,
-        new.rerun_of.as_ref().map(RootId::as_bytes),
-    ])?;
-    Ok(tx.last_insert_rowid())
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            no,
+            new.id.as_bytes(),
+            kind,
+            &new.source,
+            &new.name,
+            &new.operator,
+            &new.work,
+            created,
+            new.deadline.0,
+            ended,
+            leaves,
+            rank_type,
+            cum_type,
+            rank_source,
+            cum_source,
+            &new.request_key,
+            &new.request_digest,
+            new.rerun_of.as_ref().map(RootId::as_bytes),
+        ],
+    )?;
+    Ok(no)
 }
 
 /// Cancels a root; see [`crate::Store::root_cancel`].
@@ -188,17 +188,16 @@ pub(super) fn cancel(batch: &mut Batch<'_>, id: RootId, now: UnixMillis) -> Resu
 }
 
 /// The row of a root, whatever the memory says.
-pub(super) fn find(tx: &Connection, id: RootId) -> Result<Option<RootRow>, Error> {
-    let id = Value::from(id.as_bytes().to_vec());
-    Ok(rows(tx, "WHERE id = ?", &[id])?.pop())
+pub(super) fn find(tx: &dyn Db, id: RootId) -> Result<Option<RootRow>, Error> {
+    Ok(rows(tx, "WHERE id = ?", params![id.as_bytes()])?.pop())
 }
 
 /// Which roots a query is about: one type, or one type and source. Each has its own ranks.
-pub(super) struct Lane {
+pub(super) struct Lane<'a> {
     filter: &'static str,
     rank: &'static str,
     cum: &'static str,
-    key: Vec<Value>,
+    key: Vec<Value<'a>>,
     window: (i64, i64),
 }
 
@@ -209,9 +208,9 @@ pub(super) struct Edge {
     pub(super) total: i64,
 }
 
-impl Lane {
-    pub(super) fn new(query: &RootQuery) -> Self {
-        let kind = Value::from(i64::from(query.task_type.number()));
+impl<'a> Lane<'a> {
+    pub(super) fn new(query: &'a RootQuery) -> Self {
+        let kind = Value::from(query.task_type.number());
         let start = query.window.start.map_or(i64::MIN, |it| it.0);
         let end = query.window.end.map_or(i64::MAX, |it| it.0);
         let window = (start, end);
@@ -227,15 +226,15 @@ impl Lane {
                 filter: "type = ? AND source = ?",
                 rank: "rank_source",
                 cum: "cum_source",
-                key: vec![kind, source.clone().into()],
+                key: vec![kind, source.into()],
                 window,
             },
         }
     }
 
-    fn params(&self, more: &[i64]) -> Vec<Value> {
+    fn params(&self, more: &[i64]) -> Vec<Value<'a>> {
         let more = more.iter().map(|it| Value::from(*it));
-        self.key.iter().cloned().chain(more).collect()
+        self.key.iter().copied().chain(more).collect()
     }
 
     /// The first and the last root of the window, if there is any.
@@ -249,15 +248,13 @@ impl Lane {
                  AND no <= ? ORDER BY created_ms {order}, no {order} LIMIT 1"
             );
             let params = self.params(&[bound, view.active.no_max()]);
-            let mut select = view.tx.prepare_cached(&sql)?;
-            let found = select.query_row(params_from_iter(params), |row| {
+            view.tx.row(&sql, &params, |row| {
                 Ok(Edge {
                     rank: row.get(0)?,
                     cum: row.get(1)?,
                     total: row.get(2)?,
                 })
-            });
-            found.optional()
+            })
         };
         let first = edge(">=", "ASC", self.window.0)?;
         let last = edge("<=", "DESC", self.window.1)?;
@@ -277,12 +274,9 @@ impl Lane {
             "SELECT {COLUMNS}, {cum} FROM root WHERE {filter} AND {cum} <= ? AND no <= ?
              ORDER BY {cum} DESC, no DESC LIMIT 1"
         );
-        let mut select = view.tx.prepare_cached(&sql)?;
         let params = self.params(&[rank, view.active.no_max()]);
-        let mut found = select.query_and_then(params_from_iter(params), |row| {
-            Ok::<_, Error>((root_of(row)?, row.get(17)?))
-        })?;
-        found.next().transpose()
+        view.tx
+            .row(&sql, &params, |row| Ok((root_of(row)?, row.get(17)?)))
     }
 
     /// Calls `each` with number, id, start and totals of every root of the window, newest first.
@@ -297,13 +291,10 @@ impl Lane {
             self.filter
         );
         let params = self.params(&[self.window.0, self.window.1, view.active.no_max()]);
-        let mut select = view.tx.prepare_cached(&sql)?;
-        let mut rows = select.query(params_from_iter(params))?;
-        while let Some(row) = rows.next()? {
+        view.tx.query(&sql, &params, &mut |row| {
             let id = RootId::from_bytes(row.get(1)?);
-            each(row.get(0)?, id, UnixMillis(row.get(2)?), totals_of(row, 3)?)?;
-        }
-        Ok(())
+            each(row.get(0)?, id, UnixMillis(row.get(2)?), totals_of(row, 3)?)
+        })
     }
 }
 

@@ -6,17 +6,17 @@
 use std::collections::HashSet;
 
 use model::{HostUuid, UnixMillis};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::batch::Batch;
+use super::db::{Db, Row, params};
 use super::task::View;
 use crate::{Error, Host, HostFilter, HostMatch, HostNo, NewHost, Page, PageRequest};
 
 const COLUMNS: &str = "no, uuid, public_key, name, group_name, agent_version, created_ms, seen_ms, \
                        removed_ms, facts";
 
-fn host_of(row: &Row<'_>) -> Result<Host, Error> {
+fn host_of(row: Row<'_>) -> Result<Host, Error> {
     let uuid: String = row.get(1)?;
     Ok(Host {
         number: HostNo(row.get(0)?),
@@ -29,37 +29,37 @@ fn host_of(row: &Row<'_>) -> Result<Host, Error> {
         agent_version: row.get(5)?,
         created_at: UnixMillis(row.get(6)?),
         seen_at: UnixMillis(row.get(7)?),
-        removed_at: row.get::<_, Option<_>>(8)?.map(UnixMillis),
+        removed_at: row.get::<Option<_>>(8)?.map(UnixMillis),
         facts: row.get(9)?,
     })
 }
 
 /// See [`crate::Store::host_add`].
 pub(super) fn add(batch: &mut Batch<'_>, host: &NewHost) -> Result<HostNo, Error> {
-    batch
-        .tx
-        .prepare_cached(
-            "INSERT INTO host (uuid, public_key, name, group_name, agent_version, created_ms,
-               seen_ms, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
+    let added = batch.tx.row(
+        "INSERT INTO host (no, uuid, public_key, name, group_name, agent_version, created_ms,
+           seen_ms, facts)
+         VALUES ((SELECT coalesce(max(no), 0) + 1 FROM host), ?, ?, ?, ?, ?, ?, ?, ?) RETURNING no",
+        params![
             host.uuid.as_str(),
-            host.public_key,
-            host.name,
-            host.group,
-            host.agent_version,
+            &host.public_key,
+            &host.name,
+            &host.group,
+            &host.agent_version,
             host.created_at.0,
             host.created_at.0,
-            host.facts,
-        ])?;
-    let number = HostNo(batch.tx.last_insert_rowid());
+            &host.facts,
+        ],
+        |row| Ok(HostNo(row.get(0)?)),
+    )?;
+    let number = added.ok_or_else(|| Error::Corrupt("a new host is not there".into()))?;
     batch.host_added(number);
     Ok(number)
 }
 
 /// See [`crate::Store::host_seen`].
 pub(super) fn seen(
-    tx: &Connection,
+    tx: &dyn Db,
     host: HostNo,
     agent_version: &str,
     facts: Option<&str>,
@@ -70,13 +70,12 @@ pub(super) fn seen(
         let name = facts.get("hostname")?.as_str()?;
         (!name.is_empty()).then(|| name.to_owned())
     });
-    let changed = tx
-        .prepare_cached(
-            "UPDATE host SET seen_ms = max(seen_ms, ?), agent_version = ?,
-               facts = coalesce(?, facts), name = coalesce(?, name)
-             WHERE no = ? AND removed_ms IS NULL",
-        )?
-        .execute((now.0, agent_version, facts, name, host.0))?;
+    let changed = tx.execute(
+        "UPDATE host SET seen_ms = CASE WHEN seen_ms < ? THEN ? ELSE seen_ms END,
+           agent_version = ?, facts = coalesce(?, facts), name = coalesce(?, name)
+         WHERE no = ? AND removed_ms IS NULL",
+        params![now.0, now.0, agent_version, facts, name.as_ref(), host.0],
+    )?;
     if changed == 0 {
         return Err(Error::NotFound);
     }
@@ -89,13 +88,11 @@ pub(super) fn remove(
     uuid: &HostUuid,
     now: UnixMillis,
 ) -> Result<bool, Error> {
-    let removed = batch
-        .tx
-        .prepare_cached(
-            "UPDATE host SET removed_ms = ? WHERE uuid = ? AND removed_ms IS NULL RETURNING no",
-        )?
-        .query_row((now.0, uuid.as_str()), |row| row.get(0))
-        .optional()?;
+    let removed = batch.tx.row(
+        "UPDATE host SET removed_ms = ? WHERE uuid = ? AND removed_ms IS NULL RETURNING no",
+        params![now.0, uuid.as_str()],
+        |row| row.get(0),
+    )?;
     if let Some(number) = removed {
         batch.host_removed(HostNo(number));
     }
@@ -103,39 +100,33 @@ pub(super) fn remove(
 }
 
 /// One host, whether removed or not.
-pub(super) fn get(tx: &Connection, uuid: &str) -> Result<Option<Host>, Error> {
-    let mut select = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM host WHERE uuid = ?"))?;
-    let mut found = select.query_and_then([uuid], host_of)?;
-    found.next().transpose()
+pub(super) fn get(tx: &dyn Db, uuid: &str) -> Result<Option<Host>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM host WHERE uuid = ?");
+    tx.row(&sql, params![uuid], host_of)
 }
 
 /// See [`crate::Store::host_of_key`].
-pub(super) fn of_key(tx: &Connection, public_key: &[u8]) -> Result<Option<Host>, Error> {
+pub(super) fn of_key(tx: &dyn Db, public_key: &[u8]) -> Result<Option<Host>, Error> {
     let sql = format!(
         "SELECT {COLUMNS} FROM host WHERE public_key = ? AND removed_ms IS NULL ORDER BY no LIMIT 1"
     );
-    let mut select = tx.prepare_cached(&sql)?;
-    let mut found = select.query_and_then([public_key], host_of)?;
-    found.next().transpose()
+    tx.row(&sql, params![public_key], host_of)
 }
 
 /// Hosts by number, in that order.
-pub(super) fn get_many(tx: &Connection, numbers: &[HostNo]) -> Result<Vec<Host>, Error> {
-    let mut select = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM host WHERE no = ?"))?;
+pub(super) fn get_many(tx: &dyn Db, numbers: &[HostNo]) -> Result<Vec<Host>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM host WHERE no = ?");
     let mut hosts = Vec::with_capacity(numbers.len());
     for number in numbers {
-        if let Some(host) = select.query_and_then([number.0], host_of)?.next() {
-            hosts.push(host?);
-        }
+        hosts.extend(tx.row(&sql, params![number.0], host_of)?);
     }
     Ok(hosts)
 }
 
 /// The numbers of hosts that are not removed, ascending, from the file.
-pub(super) fn numbers(tx: &Connection) -> Result<Vec<HostNo>, Error> {
-    let mut select = tx.prepare("SELECT no FROM host WHERE removed_ms IS NULL ORDER BY no")?;
-    let numbers = select.query_map([], |row| Ok(HostNo(row.get(0)?)))?;
-    Ok(numbers.collect::<Result<_, _>>()?)
+pub(super) fn numbers(tx: &dyn Db) -> Result<Vec<HostNo>, Error> {
+    let sql = "SELECT no FROM host WHERE removed_ms IS NULL ORDER BY no";
+    tx.rows(sql, &[], |row| Ok(HostNo(row.get(0)?)))
 }
 
 impl View<'_> {
@@ -184,9 +175,10 @@ impl View<'_> {
             get(self.tx, uuid)?.map(consider);
         } else {
             let sql = format!("SELECT {COLUMNS} FROM host WHERE removed_ms IS NULL ORDER BY no");
-            for host in self.tx.prepare_cached(&sql)?.query_and_then([], host_of)? {
-                consider(host?);
-            }
+            self.tx.query(&sql, &[], &mut |row| {
+                consider(host_of(row)?);
+                Ok(())
+            })?;
         }
         Ok((rows, total))
     }
