@@ -1,4 +1,4 @@
-//! What is remembered: one trait, and SQLite behind it. The only crate with SQL.
+//! What is remembered: one trait, and SQLite or PostgreSQL behind it. The only crate with SQL.
 //!
 //! The truth about a root's leaves is its journal, an append-only list of events; their states are
 //! the fold of that journal through [`model::LeafState::next`], and every count is derived from the
@@ -10,6 +10,7 @@ mod fold;
 mod host;
 mod install_code;
 mod journal;
+mod postgres;
 mod sql;
 mod sqlite;
 mod task;
@@ -23,6 +24,7 @@ pub use access::{AccessKey, Policy, Token, User};
 pub use error::{Error, Source};
 pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
+pub use postgres::{Postgres, PostgresStore};
 pub use sql::SqlStore;
 pub use sqlite::{Options, Sqlite, SqliteStore};
 pub use task::{

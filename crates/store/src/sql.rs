@@ -13,6 +13,7 @@ mod host;
 mod install_code;
 mod leaf;
 mod load;
+pub(crate) mod migration;
 mod page;
 mod reader;
 mod retention;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
 use crate::Error;
+use crate::sql::migration;
 
 const MIGRATIONS: [&str; 2] = [
     include_str!("migrations/0001.sql"),
@@ -88,19 +89,8 @@ fn migrate(connection: &Connection) -> Result<(), Error> {
 
 /// The file's version, unless that is a newer one than this program knows.
 fn version(connection: &Connection) -> Result<usize, Error> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let done = usize::try_from(version).unwrap_or(usize::MAX);
-    if done > MIGRATIONS.len() {
-        return Err(Error::Unavailable(
-            format!(
-                "the data is of version {version} and this program reads up to {}: \
-                 it was written by a newer one",
-                MIGRATIONS.len()
-            )
-            .into(),
-        ));
-    }
-    Ok(done)
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    migration::known(version, MIGRATIONS.len())
 }
 
 /// Finds out whether the file is of this program's version.

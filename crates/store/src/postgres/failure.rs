@@ -1,0 +1,49 @@
+//! What PostgreSQL's errors mean to a caller.
+//!
+//! Owns the mapping from [`postgres::Error`] to [`Error`].
+
+use postgres::error::{DbError, Severity, SqlState};
+
+use crate::Error;
+
+impl From<postgres::Error> for Error {
+    fn from(error: postgres::Error) -> Self {
+        let Some(code) = error.code() else {
+            return Self::Unavailable(Box::new(error));
+        };
+        match *code {
+            SqlState::DISK_FULL => Self::Full(Box::new(error)),
+            SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => Self::Corrupt(told(&error)),
+            SqlState::FOREIGN_KEY_VIOLATION => Self::NotFound,
+            SqlState::UNIQUE_VIOLATION => Self::Conflict,
+            // Such as a text with a zero byte in it.
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE => Self::Corrupt(told(&error)),
+            _ => Self::Unavailable(told(&error).into()),
+        }
+    }
+}
+
+/// What the server told; the error itself says only that it told something.
+fn told(error: &postgres::Error) -> String {
+    error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Whether the connection is gone with this error. Whatever the server did not say may have broken it.
+pub(super) fn is_fatal(error: &postgres::Error) -> bool {
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    !matches!(severity, Some(it) if !matches!(it, Severity::Fatal | Severity::Panic))
+}
+
+/// For a URL that does not read. Tells nothing of it, since there may be a password in it.
+pub(super) fn of_url(error: postgres::Error) -> Error {
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    Error::Unavailable(
+        format!(
+            "the URL of the database does not read: {}",
+            cause.unwrap_or_else(|| error.to_string())
+        )
+        .into(),
+    )
+}

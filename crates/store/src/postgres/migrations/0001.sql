@@ -1,0 +1,125 @@
+-- As in src/sqlite/migrations, in the words of PostgreSQL. Texts sort by their bytes, as there.
+
+-- Roots. `no` counts up with the order of creation, and so do `created_ms`, the ranks (roots before
+-- this one) and the cums (leaves of the roots before this one), of the same type or of the same type
+-- and source. They never change, so a count over any span is a difference of two rows.
+CREATE TABLE root (
+  no BIGINT PRIMARY KEY,
+  id BYTEA NOT NULL UNIQUE,
+  type BIGINT NOT NULL,
+  source TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  operator TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  deadline_ms BIGINT NOT NULL,
+  cancelled_ms BIGINT,
+  ended_ms BIGINT,
+  total BIGINT NOT NULL,
+  success BIGINT NOT NULL DEFAULT 0,
+  fail BIGINT NOT NULL DEFAULT 0,
+  timeout BIGINT NOT NULL DEFAULT 0,
+  blocks BIGINT NOT NULL DEFAULT 0,
+  rank_type BIGINT NOT NULL,
+  cum_type BIGINT NOT NULL,
+  rank_source BIGINT NOT NULL,
+  cum_source BIGINT NOT NULL,
+  request_key TEXT COLLATE "C" NOT NULL UNIQUE,
+  request_digest BYTEA NOT NULL,
+  rerun_of BYTEA,
+  work TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX root_type_created ON root(type, created_ms, no);
+CREATE UNIQUE INDEX root_type_rank ON root(type, rank_type);
+CREATE INDEX root_type_cum ON root(type, cum_type, no);
+CREATE INDEX root_source_created ON root(type, source, created_ms, no);
+CREATE UNIQUE INDEX root_source_rank ON root(type, source, rank_source);
+CREATE INDEX root_source_cum ON root(type, source, cum_source, no);
+CREATE INDEX root_unfinished ON root(no) WHERE ended_ms IS NULL;
+
+-- Hosts of a root: 256 numbers of 8 bytes. `segment` is root.no << 12 | (leaf number - 1) >> 8.
+CREATE TABLE host_segment (segment BIGINT PRIMARY KEY, data BYTEA NOT NULL);
+-- States of a finished root: 256 slots of 12 bytes. Numbered likewise.
+CREATE TABLE state_segment (segment BIGINT PRIMARY KEY, data BYTEA NOT NULL);
+-- Counts of a finished root. `block` is root.no << 10 | (leaf number - 1) >> 10.
+CREATE TABLE count_block (
+  block BIGINT PRIMARY KEY,
+  success BIGINT NOT NULL,
+  fail BIGINT NOT NULL,
+  timeout BIGINT NOT NULL
+);
+
+-- What happened, in order. The truth that states and counts derive from. The blocks of a root are
+-- numbered inside, from 1 to root.blocks.
+CREATE TABLE journal (block BIGINT PRIMARY KEY, root_no BIGINT NOT NULL, data BYTEA NOT NULL);
+-- Compressed already.
+ALTER TABLE journal ALTER COLUMN data SET STORAGE EXTERNAL;
+CREATE INDEX journal_root ON journal(root_no, block);
+
+CREATE TABLE host (
+  no BIGINT PRIMARY KEY,
+  uuid TEXT COLLATE "C" NOT NULL UNIQUE,
+  public_key BYTEA NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  group_name TEXT COLLATE "C" NOT NULL,
+  agent_version TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  seen_ms BIGINT NOT NULL,
+  removed_ms BIGINT,
+  facts TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
+CREATE INDEX host_key ON host(public_key, no) WHERE removed_ms IS NULL;
+
+CREATE TABLE install_code (
+  no BIGINT PRIMARY KEY,
+  id TEXT COLLATE "C" NOT NULL UNIQUE,
+  sealed_code BYTEA NOT NULL,
+  expires_ms BIGINT NOT NULL,
+  uses_max BIGINT NOT NULL,
+  uses BIGINT NOT NULL,
+  group_id BIGINT NOT NULL,
+  group_name TEXT COLLATE "C" NOT NULL,
+  os TEXT COLLATE "C" NOT NULL,
+  vendor TEXT COLLATE "C" NOT NULL,
+  only_image BIGINT NOT NULL,
+  proxy_cluster TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL
+);
+
+CREATE TABLE "user" (name TEXT COLLATE "C" PRIMARY KEY, created_ms BIGINT NOT NULL);
+CREATE TABLE access_key (
+  no BIGINT PRIMARY KEY,
+  id TEXT COLLATE "C" NOT NULL UNIQUE,
+  "user" TEXT COLLATE "C" NOT NULL REFERENCES "user"(name) ON DELETE CASCADE,
+  sealed_secret BYTEA NOT NULL,
+  active BIGINT NOT NULL,
+  created_ms BIGINT NOT NULL
+);
+CREATE INDEX access_key_user ON access_key("user", created_ms);
+CREATE TABLE policy (
+  "user" TEXT COLLATE "C" NOT NULL REFERENCES "user"(name) ON DELETE CASCADE,
+  name TEXT COLLATE "C" NOT NULL,
+  document TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY ("user", name)
+);
+-- No reference to user: the root account's tokens have none.
+CREATE TABLE token (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  "user" TEXT COLLATE "C" NOT NULL,
+  sealed_secret BYTEA NOT NULL,
+  token_hash BYTEA NOT NULL,
+  policy TEXT COLLATE "C" NOT NULL,
+  issuer TEXT COLLATE "C" NOT NULL,
+  expires_ms BIGINT NOT NULL
+);
+CREATE INDEX token_user ON token("user");
+CREATE INDEX token_expires ON token(expires_ms);
+
+-- Nonces of requests that changed something, so that a restart does not forget them.
+CREATE TABLE nonce (hash BYTEA PRIMARY KEY, expires_ms BIGINT NOT NULL);
+CREATE INDEX nonce_expires ON nonce(expires_ms);
+
+CREATE TABLE setting (name TEXT COLLATE "C" PRIMARY KEY, value BYTEA NOT NULL);
+-- One row that is rewritten to see whether writing works.
+CREATE TABLE pulse (beats BIGINT NOT NULL);
+INSERT INTO pulse VALUES (0);
