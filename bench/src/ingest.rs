@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
 use serde_json::{Value, json};
-use store::{HostNo, LeafEvent, NewRoot, SqliteStore, Store};
+use store::{HostNo, LeafEvent, NewRoot, PostgresStore, SqliteStore, Store};
 
 use crate::idle::cpu_ticks;
 use crate::load::{at, ms, per_second, ratio};
@@ -24,16 +24,19 @@ const BLOCK: usize = 32;
 /// The time at which everything happens.
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
-/// Measures.
-pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
+/// Measures the store of this URL, or one in a new SQLite file.
+pub(crate) async fn run(leaves: u32, url: Option<&str>) -> anyhow::Result<Value> {
     let folder = tempfile::tempdir()?;
-    let store = Arc::new(SqliteStore::open(folder.path())?);
+    let store: Arc<dyn Store> = match url {
+        Some(url) => Arc::new(PostgresStore::open(url)?),
+        None => Arc::new(SqliteStore::open(folder.path())?),
+    };
     let root = RootId::new(NOW, [1; 6]);
     let hosts = (1..=i64::from(leaves)).map(HostNo).collect();
     let started = Instant::now();
-    store
-        .root_create(new_root(root, TaskType::ClientDevOps, NOW), hosts)
-        .await?;
+    let new = new_root(root, TaskType::ClientDevOps, NOW);
+    let created = store.root_create(new, hosts).await?;
+    ensure!(!created.existed, "the database is not a new one");
     let creating = started.elapsed();
     let mut order: Vec<u32> = (1..=leaves).collect();
     Numbers(1).shuffle(&mut order);
@@ -50,8 +53,10 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
     let ended = store.root_get(root).await?.and_then(|it| it.ended_at);
     ensure!(ended.is_some(), "the root has not ended");
     store.close().await;
-    let written = written_bytes()?.saturating_sub(written);
-    let disk = size_of(folder.path())?;
+    // What a server writes is its own affair.
+    let per_result = |bytes: u64| url.is_none().then(|| bytes / u64::from(leaves.max(1)));
+    let written = per_result(written_bytes()?.saturating_sub(written));
+    let disk = per_result(size_of(folder.path())?);
     let plain = plain_file(folder.path(), &order, usize::try_from(commits)?)?;
     times.sort_unstable();
     let (rate, ceiling) = (
@@ -72,8 +77,8 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
         "cpu_ms": cpu_ms,
         "commits": commits,
         "answer_bytes": answer(1).len(),
-        "written_bytes_per_result": written / u64::from(leaves.max(1)),
-        "disk_bytes_per_result": disk / u64::from(leaves.max(1)),
+        "written_bytes_per_result": written,
+        "disk_bytes_per_result": disk,
     }))
 }
 
@@ -108,7 +113,7 @@ pub(crate) fn result(root: RootId, number: u32) -> LeafEvent {
 }
 
 async fn bring(
-    store: &Arc<SqliteStore>,
+    store: &Arc<dyn Store>,
     root: RootId,
     order: &Arc<[u32]>,
 ) -> anyhow::Result<Vec<Duration>> {

@@ -61,6 +61,9 @@ enum Workload {
         /// Leaves of the one root
         #[arg(long, default_value_t = 100_000)]
         leaves: u32,
+        /// A new PostgreSQL database to store in, such as postgres://user@host/name; else SQLite
+        #[arg(long, value_name = "URL")]
+        store: Option<String>,
     },
     /// Pages of leaves from the store alone: first, middle and last
     Query {
@@ -117,7 +120,9 @@ fn run(workload: &Workload) -> anyhow::Result<Option<Value>> {
             } => Some(api::run(*requests, *connections).await?),
             Workload::Idle { seconds } => Some(idle::run(*seconds).await?),
             Workload::Start { runs } => Some(start::run(*runs)?),
-            Workload::Ingest { leaves } => Some(ingest::run(*leaves).await?),
+            Workload::Ingest { leaves, store } => {
+                Some(ingest::run(*leaves, store.as_deref()).await?)
+            }
             Workload::Query { leaves } => Some(query::run(*leaves).await?),
             Workload::Fanout { agents } => Some(fanout::run(*agents).await?),
             Workload::Reconnect { agents } => Some(reconnect::run(*agents).await?),

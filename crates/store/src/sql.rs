@@ -13,6 +13,8 @@ mod host;
 mod install_code;
 mod leaf;
 mod load;
+#[cfg(test)]
+mod loss;
 pub(crate) mod migration;
 mod page;
 mod reader;

@@ -49,10 +49,7 @@ impl SqliteStore {
     /// # Errors
     /// As [`SqliteStore::open`].
     pub fn open_with(dir: &Path, options: Options) -> Result<Self, Error> {
-        Self::start(Arc::new(Place {
-            dir: dir.to_owned(),
-            options,
-        }))
+        Self::start(Arc::new(Place::new(dir, options)))
     }
 
     /// Copies the store of directory `from` into directory `to`, where there is none, as it is at one
@@ -79,9 +76,18 @@ impl SqliteStore {
 
 /// The directory with the file.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     dir: PathBuf,
     options: Options,
+}
+
+impl Place {
+    pub(crate) fn new(dir: &Path, options: Options) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            options,
+        }
+    }
 }
 
 impl Driver for Place {

@@ -1,6 +1,6 @@
 //! The PostgreSQL store: the cases of every store, and what is particular to a server that others can
 //! stop.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "postgres/database.rs"]
 mod database;

@@ -15,7 +15,7 @@ const MIGRATIONS: [&str; 2] = [
 ];
 
 /// The session lock of the one that writes: "sickbay" in ASCII.
-const LOCK: i64 = 0x7369_636b_6261_79;
+const LOCK: i64 = 0x0073_6963_6b62_6179;
 
 /// Whatever the database's own settings say: what is acknowledged is on the disk; and a connection
 /// whose other end is gone is found out, because it holds the lock.

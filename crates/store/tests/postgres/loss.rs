@@ -9,7 +9,7 @@ use store::{Error, HostNo, LeafEvent, NewRoot, PostgresStore, Store};
 use crate::database::Database;
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-const LEAVES: u32 = 3_000;
+const LEAVES: u32 = 1_500;
 const CALLERS: u32 = 20;
 
 async fn create(store: &PostgresStore) -> RootId {
@@ -85,7 +85,7 @@ async fn call(
         if number > LEAVES {
             return refused;
         }
-        let ending = (number % 100 == 0).then(|| {
+        let ending = number.is_multiple_of(100).then(|| {
             let database = Arc::clone(database);
             tokio::task::spawn_blocking(move || database.end_connections())
         });
