@@ -15,6 +15,7 @@ mod access;
 mod drop;
 mod host;
 mod leaf;
+mod many;
 mod naive;
 mod pages;
 mod root;
@@ -25,6 +26,7 @@ pub use self::access::*;
 pub use self::drop::*;
 pub use self::host::*;
 pub use self::leaf::*;
+pub use self::many::*;
 pub use self::pages::*;
 pub use self::root::*;
 use crate::{Applied, Error, HostNo, LeafEvent, NewRoot, PageRequest, Store};
@@ -60,6 +62,7 @@ macro_rules! store_conformance {
             many_callers_at_once_all_get_their_own_results
             readers_see_one_moment_while_a_root_ends
             every_page_is_as_a_naive_model_has_it
+            statuses_across_a_thousand_roots_are_as_a_naive_model_has_them
             every_page_stays_right_when_the_oldest_roots_are_dropped
             a_root_that_runs_and_the_newest_are_not_dropped
             dropping_goes_on_where_it_stopped_and_is_never_half_seen

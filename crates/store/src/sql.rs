@@ -17,6 +17,7 @@ mod load;
 mod loss;
 pub(crate) mod migration;
 mod page;
+mod rank_count;
 mod reader;
 mod retention;
 mod segment;

@@ -97,6 +97,11 @@ impl Active {
         self.damaged.contains(&no)
     }
 
+    /// Numbers of the unfinished roots that were set aside.
+    pub(super) fn damaged(&self) -> impl Iterator<Item = i64> {
+        self.damaged.iter().copied()
+    }
+
     /// The unfinished root of this id.
     pub(super) fn find(&self, id: RootId) -> Option<&Fold> {
         self.get(*self.numbers.get(&id)?)

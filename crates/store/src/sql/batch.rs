@@ -10,6 +10,7 @@ use model::{Effect, Event, LeafState, RootId, Status, Totals, UnixMillis, limits
 
 use super::active::{Active, Publication, RootChange};
 use super::db::{Db, Value, params};
+use super::rank_count::Counts;
 use super::segment;
 use crate::fold::{self, Fold, Place, Slot};
 use crate::journal::{self, BlockWriter, Compressor};
@@ -384,6 +385,7 @@ impl<'a> Stage<'a> {
                 .collect();
             segment::write_states(tx, fold.no, &slots)?;
             segment::write_counts(tx, fold.no, &slots)?;
+            Counts::of_rows(tx, "no = ?", &[fold.no.into()])?.add(tx)?;
         }
         Ok(())
     }

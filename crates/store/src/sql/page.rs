@@ -4,6 +4,8 @@
 //! ranks; with one, whole roots and whole blocks are passed over by their counts, and only blocks
 //! that the page touches are looked at. Answers are fetched last, one journal block at a time.
 
+mod by_counts;
+
 use std::borrow::Cow;
 
 use model::{RootId, Status, Totals, UnixMillis, limits};
@@ -320,23 +322,16 @@ impl<'a> View<'a> {
         Ok(total)
     }
 
-    /// The leaves of some statuses: walks the roots by their counts.
+    /// The leaves of some statuses: walks blocks of roots by their counts.
     fn by_counts(self, query: &RootQuery, collector: &mut Collector) -> Result<u64, Error> {
+        if collector.statuses.has_final() {
+            return by_counts::collect(self, query, collector);
+        }
         let mut total = 0;
-        let needs_ended = collector.statuses.has_final();
-        let mut take = |leaves: &Leaves<'_>| {
-            total += collector.statuses.count(&leaves.totals());
-            collector.take(leaves)
-        };
-        if needs_ended {
-            Lane::new(query).walk(self, |no, id, created, totals| {
-                take(&self.stored(no, id, created, totals))
-            })?;
-        } else {
-            let folds = self.active.folds().rev();
-            for fold in folds.filter(|it| task::matches(query, &it.root)) {
-                take(&Leaves::Active(fold))?;
-            }
+        let folds = self.active.folds().rev();
+        for fold in folds.filter(|it| task::matches(query, &it.root)) {
+            total += collector.statuses.count(&fold.root.totals);
+            collector.take(&Leaves::Active(fold))?;
         }
         Ok(total)
     }

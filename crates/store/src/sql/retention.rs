@@ -4,12 +4,14 @@
 //! in the commit that raises the floor above it; what it leaves behind (hosts, states, counts,
 //! journal) lies below the floor and goes in later commits, a bounded number of rows each, so that no
 //! commit takes long. Ranks and sums only count in differences, so those that stay are right as they
-//! are. The newest root always stays: the numbers and times of the next ones go on from it.
+//! are; the counts per block of ranks lose what goes. The newest root always stays: the numbers and
+//! times of the next ones go on from it.
 
 use model::{RootId, UnixMillis};
 
 use super::batch::Batch;
 use super::db::{Db, params};
+use super::rank_count::Counts;
 use super::segment::{COUNT_BITS, SEGMENT_BITS};
 use crate::{Dropped, Error};
 
@@ -63,6 +65,7 @@ fn drop_roots(
         last = Some(no);
     }
     if let Some(last) = last {
+        Counts::of_rows(tx, "no <= ?", params![last])?.subtract(tx)?;
         tx.execute("DELETE FROM root WHERE no <= ?", params![last])?;
         tx.execute("UPDATE floor SET root_no = ?", params![last + 1])?;
     }

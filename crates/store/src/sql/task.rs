@@ -194,8 +194,10 @@ pub(super) fn find(tx: &dyn Db, id: RootId) -> Result<Option<RootRow>, Error> {
 
 /// Which roots a query is about: one type, or one type and source. Each has its own ranks.
 pub(super) struct Lane<'a> {
-    filter: &'static str,
-    rank: &'static str,
+    pub(super) filter: &'static str,
+    /// The table of its counts per block of ranks.
+    pub(super) counts: &'static str,
+    pub(super) rank: &'static str,
     cum: &'static str,
     key: Vec<Value<'a>>,
     window: (i64, i64),
@@ -217,6 +219,7 @@ impl<'a> Lane<'a> {
         match &query.source {
             None => Self {
                 filter: "type = ?",
+                counts: "type_count",
                 rank: "rank_type",
                 cum: "cum_type",
                 key: vec![kind],
@@ -224,6 +227,7 @@ impl<'a> Lane<'a> {
             },
             Some(source) => Self {
                 filter: "type = ? AND source = ?",
+                counts: "source_count",
                 rank: "rank_source",
                 cum: "cum_source",
                 key: vec![kind, source.into()],
@@ -232,7 +236,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn params(&self, more: &[i64]) -> Vec<Value<'a>> {
+    pub(super) fn params(&self, more: &[i64]) -> Vec<Value<'a>> {
         let more = more.iter().map(|it| Value::from(*it));
         self.key.iter().copied().chain(more).collect()
     }
@@ -279,18 +283,31 @@ impl<'a> Lane<'a> {
             .row(&sql, &params, |row| Ok((root_of(row)?, row.get(17)?)))
     }
 
-    /// Calls `each` with number, id, start and totals of every root of the window, newest first.
+    /// The rank and the row of the root of this number, if it belongs to the lane.
+    pub(super) fn rank_of(&self, view: View<'_>, no: i64) -> Result<Option<(i64, Root)>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS}, {} FROM root WHERE {} AND no = ?",
+            self.rank, self.filter
+        );
+        view.tx.row(&sql, &self.params(&[no]), |row| {
+            Ok((row.get(17)?, root_of(row)?.root))
+        })
+    }
+
+    /// Calls `each` with number, id, start and totals of the roots of these ranks, newest first.
     pub(super) fn walk(
         &self,
         view: View<'_>,
+        (first, last): (i64, i64),
         mut each: impl FnMut(i64, RootId, UnixMillis, Totals) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let sql = format!(
             "SELECT no, id, created_ms, total, success, fail, timeout FROM root
-             WHERE {} AND created_ms BETWEEN ? AND ? AND no <= ? ORDER BY created_ms DESC, no DESC",
-            self.filter
+             WHERE {} AND {rank} BETWEEN ? AND ? ORDER BY {rank} DESC",
+            self.filter,
+            rank = self.rank
         );
-        let params = self.params(&[self.window.0, self.window.1, view.active.no_max()]);
+        let params = self.params(&[first, last]);
         view.tx.query(&sql, &params, &mut |row| {
             let id = RootId::from_bytes(row.get(1)?);
             each(row.get(0)?, id, UnixMillis(row.get(2)?), totals_of(row, 3)?)

@@ -11,7 +11,7 @@ use super::batch::Batch;
 use super::db::{Db, params};
 use super::page::Answers;
 use super::task::{self, RootRow};
-use super::{retention, segment};
+use super::{rank_count, retention, segment};
 use crate::Error;
 use crate::fold::{Fold, Slot};
 use crate::journal::{self, Block};
@@ -131,6 +131,7 @@ pub(crate) fn file(tx: &dyn Db) -> Result<Vec<String>, Error> {
         collect(&mut lines, no, lanes.check(tx, no))?;
         collect(&mut lines, no, root(tx, no))?;
     }
+    lines.extend(rank_count::check(tx)?);
     let orphans = tx.number(
         "SELECT count(*) FROM journal WHERE root_no >= ? AND root_no NOT IN (SELECT no FROM root)",
         params![floor],

@@ -103,6 +103,11 @@ async fn verify_finds_what_was_damaged_on_purpose() {
             "root number 2: block 1 of its journal is missing",
         ),
         (
+            "UPDATE type_count SET success = success + 1",
+            "level 1, block 0 counts",
+        ),
+        ("DELETE FROM source_count", "source_count of type"),
+        (
             "INSERT INTO journal VALUES (99, 9, x'00')",
             "belong to no root",
         ),

@@ -46,6 +46,28 @@ CREATE TABLE count_block (
   timeout INTEGER NOT NULL
 ) STRICT;
 
+-- How the leaves of finished roots ended, summed over roots of consecutive ranks: `block` is
+-- rank >> 5 * level, level 1 to 4. What counts nothing has no row.
+CREATE TABLE type_count (
+  type INTEGER NOT NULL,
+  level INTEGER NOT NULL,
+  block INTEGER NOT NULL,
+  success INTEGER NOT NULL,
+  fail INTEGER NOT NULL,
+  timeout INTEGER NOT NULL,
+  PRIMARY KEY (type, level, block)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE source_count (
+  type INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  level INTEGER NOT NULL,
+  block INTEGER NOT NULL,
+  success INTEGER NOT NULL,
+  fail INTEGER NOT NULL,
+  timeout INTEGER NOT NULL,
+  PRIMARY KEY (type, source, level, block)
+) STRICT, WITHOUT ROWID;
+
 -- What happened, in order. The truth that states and counts derive from. The blocks of a root are
 -- numbered inside, from 1 to root.blocks.
 CREATE TABLE journal (block INTEGER PRIMARY KEY, root_no INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
