@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
+use model::{Event, Reason, RootId, Status, TaskType, UnixMillis, Verdict};
 use serde_json::{Value, json};
 use store::{HostNo, LeafEvent, NewRoot, PostgresStore, SqliteStore, Store};
 
@@ -99,10 +99,18 @@ pub(crate) fn new_root(id: RootId, task_type: TaskType, created_at: UnixMillis) 
     }
 }
 
-/// How a leaf ends; one in ten badly.
+/// How a leaf of this number ends; one in ten badly.
+pub(crate) const fn status_of(number: u32) -> Status {
+    match number % 10 {
+        0 => Status::Fail,
+        _ => Status::Success,
+    }
+}
+
+/// The end of a leaf, with an answer.
 pub(crate) fn result(root: RootId, number: u32) -> LeafEvent {
-    let (verdict, reason) = match number % 10 {
-        0 => (Verdict::Fail, Reason::ExitCode),
+    let (verdict, reason) = match status_of(number) {
+        Status::Fail => (Verdict::Fail, Reason::ExitCode),
         _ => (Verdict::Success, Reason::None),
     };
     LeafEvent {

@@ -15,6 +15,7 @@ mod load;
 mod numbers;
 mod query;
 mod reconnect;
+mod rows;
 mod start;
 
 use std::process::ExitCode;
@@ -65,9 +66,9 @@ enum Workload {
         #[arg(long, value_name = "URL")]
         store: Option<String>,
     },
-    /// Pages of leaves from the store alone: first, middle and last
+    /// Pages of leaves from the store alone: first, middle and last, beside rows with OFFSET and COUNT
     Query {
-        /// Leaves in all; most of them in roots of 100,000
+        /// Leaves in all; nine in ten are in roots of up to 1,000,000, the others in roots of 500
         #[arg(long, default_value_t = 1_000_000)]
         leaves: u32,
     },

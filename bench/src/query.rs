@@ -1,6 +1,7 @@
 //! `query`: pages of leaves from the store alone, the first, a middle and the last one of each query.
 //!
 //! The last page is held against the first: where nothing is skipped by counting, both cost the same.
+//! And against a row per leaf, OFFSET and COUNT, on as many rows in the same run.
 
 use std::time::{Duration, Instant};
 
@@ -12,19 +13,26 @@ use store::{HostNo, LeafQuery, PageRequest, RootQuery, SqliteStore, Store, Windo
 use crate::ingest::{new_root, result};
 use crate::load::{at, ms, per_second, ratio};
 use crate::numbers::Numbers;
+use crate::rows::Rows;
 
-const LARGE: u32 = 100_000;
-const SMALL: u32 = 50;
-/// Small roots between two large ones.
-const SMALL_BETWEEN: u32 = 20;
+/// Most leaves of a large root. Nine leaves in ten are in large ones.
+const LARGE_MAX: u32 = 1_000_000;
+const SMALL: u32 = 500;
 /// Results of one call while the store is filled.
 const BATCH: usize = 5_000;
 const PAGE: u32 = 20;
 /// Pages of each kind.
 const ROUNDS: usize = 200;
-const BEGIN: UnixMillis = UnixMillis(1_700_000_000_000);
-/// Time between two roots, in ms.
-const STEP_MS: i64 = 60_000;
+/// Pages of each kind that the rows per leaf are asked for.
+const ROW_ROUNDS: usize = 3;
+const BEGIN: UnixMillis = UnixMillis(1_600_000_000_000);
+/// Time between two roots: 20,000 of them are four and a half years.
+const STEP_MS: i64 = 7_200_000;
+const TYPES: [TaskType; 3] = [
+    TaskType::ClientDevOps,
+    TaskType::ClientProblemCheck,
+    TaskType::AssetSecurityCheck,
+];
 
 struct Kind {
     name: &'static str,
@@ -58,8 +66,8 @@ const KINDS: [Kind; 4] = [
 /// What is stored.
 struct Stored {
     large: Vec<RootId>,
-    /// Roots, large and small.
-    roots: i64,
+    /// All of them, by number from 0, with their leaves.
+    roots: Vec<(TaskType, UnixMillis, u32)>,
 }
 
 /// Measures.
@@ -69,6 +77,9 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
     let started = Instant::now();
     let stored = fill(&store, leaves).await?;
     let filling = started.elapsed();
+    let started = Instant::now();
+    let rows = Rows::fill(&folder.path().join("rows.db"), &stored.roots)?;
+    let filling_rows = started.elapsed();
     let mut numbers = Numbers(7);
     let (mut all, mut first, mut last) = (Vec::new(), Vec::new(), Vec::new());
     let mut pages = Map::new();
@@ -85,10 +96,23 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
             figures.insert(name.to_owned(), value);
             all.extend_from_slice(times);
         }
+        let mut of_rows = Vec::new();
+        for _ in 0..ROW_ROUNDS {
+            let query = query(&stored, kind, &mut numbers)?;
+            let (total, _) = page(&store, &query, 1).await?;
+            let found = rows.last_page(&query)?;
+            ensure!(found.0 == total, "{total} leaves, but {} rows", found.0);
+            of_rows.push(found.1);
+        }
+        of_rows.sort_unstable();
+        let (by_rows, ours) = (at(&of_rows, 50), at(&tail, 50));
+        figures.insert("last_by_rows_p50_ms".to_owned(), by_rows.into());
+        figures.insert("rows_to_ours".to_owned(), (by_rows / ours).round().into());
         pages.insert(kind.name.to_owned(), figures.into());
         first.extend(head);
         last.extend(tail);
     }
+    pages.insert("id".to_owned(), by_id(&store, &stored, &mut numbers).await?);
     all.sort_unstable();
     let rate = |times: &[Duration]| per_second(times.len(), times.iter().sum());
     Ok(json!({
@@ -99,8 +123,9 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
         "ratio": ratio(rate(&last), rate(&first)),
         "p50_ms": at(&all, 50),
         "p99_ms": at(&all, 99),
-        "roots": stored.roots,
+        "roots": stored.roots.len(),
         "fill_ms": ms(filling),
+        "fill_rows_ms": ms(filling_rows),
         "pages": pages,
     }))
 }
@@ -108,17 +133,41 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
 async fn fill(store: &SqliteStore, leaves: u32) -> anyhow::Result<Stored> {
     let mut stored = Stored {
         large: Vec::new(),
-        roots: 0,
+        roots: Vec::new(),
     };
     let mut numbers = Numbers(3);
-    for _ in 0..(leaves / LARGE).max(1) {
-        for _ in 0..SMALL_BETWEEN {
+    let in_large = leaves / 10 * 9;
+    let large = in_large.min(LARGE_MAX).max(1);
+    let larges = (in_large / large).max(1);
+    for _ in 0..larges {
+        for _ in 0..(leaves / 10 / SMALL / larges).max(1) {
             root(store, &mut stored, SMALL, &mut numbers).await?;
         }
-        let id = root(store, &mut stored, LARGE.min(leaves), &mut numbers).await?;
+        let id = root(store, &mut stored, large, &mut numbers).await?;
         stored.large.push(id);
     }
     Ok(stored)
+}
+
+/// Times of single leaves by their id.
+async fn by_id(
+    store: &SqliteStore,
+    stored: &Stored,
+    numbers: &mut Numbers,
+) -> anyhow::Result<Value> {
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let place = numbers.below(u64::try_from(stored.large.len())?);
+        let root = stored.large.get(usize::try_from(place)?);
+        let leaf = u32::try_from(1 + numbers.below(SMALL.into()))?;
+        let id = root.context("no root")?.leaf(leaf);
+        let started = Instant::now();
+        let found = store.leaf_get(id).await?;
+        times.push(started.elapsed());
+        ensure!(found.is_some(), "leaf {id} is not there");
+    }
+    times.sort_unstable();
+    Ok(json!({ "p50_ms": at(&times, 50), "p99_ms": at(&times, 99) }))
 }
 
 /// Stores a root of so many leaves with all its results, in random order.
@@ -128,13 +177,12 @@ async fn root(
     leaves: u32,
     numbers: &mut Numbers,
 ) -> anyhow::Result<RootId> {
-    let at = BEGIN.plus(stored.roots * STEP_MS);
-    stored.roots += 1;
+    let place = stored.roots.len();
+    let at = BEGIN.plus(i64::try_from(place)? * STEP_MS);
     let id = RootId::new(at, [2; 6]);
-    let task_type = match stored.roots % 2 {
-        0 => TaskType::ClientProblemCheck,
-        _ => TaskType::ClientDevOps,
-    };
+    let task_type = TYPES.get(place % TYPES.len()).copied();
+    let task_type = task_type.context("no type")?;
+    stored.roots.push((task_type, at, leaves));
     let hosts = (1..=i64::from(leaves)).map(HostNo).collect();
     store
         .root_create(new_root(id, task_type, at), hosts)
@@ -180,7 +228,7 @@ fn query(stored: &Stored, kind: &Kind, numbers: &mut Numbers) -> anyhow::Result<
         });
     }
     // Half of all time, from anywhere in the first half on.
-    let half = stored.roots / 2;
+    let half = i64::try_from(stored.roots.len())? / 2;
     let start = i64::try_from(numbers.below(u64::try_from(half)? + 1))?;
     let window = Window {
         start: Some(BEGIN.plus(start * STEP_MS)),
