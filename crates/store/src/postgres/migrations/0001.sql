@@ -48,6 +48,28 @@ CREATE TABLE count_block (
   timeout BIGINT NOT NULL
 );
 
+-- How the leaves of finished roots ended, summed over roots of consecutive ranks: `block` is
+-- rank >> 5 * level, level 1 to 4. What counts nothing has no row.
+CREATE TABLE type_count (
+  type BIGINT NOT NULL,
+  level BIGINT NOT NULL,
+  block BIGINT NOT NULL,
+  success BIGINT NOT NULL,
+  fail BIGINT NOT NULL,
+  timeout BIGINT NOT NULL,
+  PRIMARY KEY (type, level, block)
+);
+CREATE TABLE source_count (
+  type BIGINT NOT NULL,
+  source TEXT COLLATE "C" NOT NULL,
+  level BIGINT NOT NULL,
+  block BIGINT NOT NULL,
+  success BIGINT NOT NULL,
+  fail BIGINT NOT NULL,
+  timeout BIGINT NOT NULL,
+  PRIMARY KEY (type, source, level, block)
+);
+
 -- What happened, in order. The truth that states and counts derive from. The blocks of a root are
 -- numbered inside, from 1 to root.blocks.
 CREATE TABLE journal (block BIGINT PRIMARY KEY, root_no BIGINT NOT NULL, data BYTEA NOT NULL);
