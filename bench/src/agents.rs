@@ -141,18 +141,7 @@ impl Fleet {
             trouble: Mutex::default(),
             verified: Mutex::default(),
         });
-        let mut agents = Vec::with_capacity(size);
-        for first in (0..size).step_by(AGENTS_PER_CODE) {
-            let numbers = first..(first + AGENTS_PER_CODE).min(size);
-            let uses = ("MaxUses", numbers.len().to_string());
-            let code = house.client.call_value("AddInstallCode", &[uses]).await?;
-            let code = code.get("CaptchaCode").and_then(|it| it.as_str());
-            let code = code.context("no install code")?;
-            let enrolled = futures_util::stream::iter(numbers)
-                .map(|number| Agent::enrol(&shared.route, number, code))
-                .buffer_unordered(GREETINGS);
-            agents.extend(enrolled.try_collect::<Vec<_>>().await?);
-        }
+        let agents = enrol_all(house, &shared.route, size).await?;
         let mut tasks = JoinSet::new();
         for (place, agent) in (0_u32..).zip(agents) {
             let turn = Duration::from_secs_f64(f64::from(place) / CONNECTS_PER_S);
@@ -200,9 +189,31 @@ async fn take(times: &mut UnboundedReceiver<Instant>, count: usize) -> Option<Ve
     Some(taken)
 }
 
-struct Agent {
+/// Enrols `size` agents, some at a time.
+pub(crate) async fn enrol_all(
+    house: &House,
+    route: &Route,
+    size: usize,
+) -> anyhow::Result<Vec<Agent>> {
+    let mut agents = Vec::with_capacity(size);
+    for first in (0..size).step_by(AGENTS_PER_CODE) {
+        let numbers = first..(first + AGENTS_PER_CODE).min(size);
+        let uses = ("MaxUses", numbers.len().to_string());
+        let code = house.client.call_value("AddInstallCode", &[uses]).await?;
+        let code = code.get("CaptchaCode").and_then(|it| it.as_str());
+        let code = code.context("no install code")?;
+        let enrolled = futures_util::stream::iter(numbers)
+            .map(|number| Agent::enrol(route, number, code))
+            .buffer_unordered(GREETINGS);
+        agents.extend(enrolled.try_collect::<Vec<_>>().await?);
+    }
+    Ok(agents)
+}
+
+/// An enrolled agent.
+pub(crate) struct Agent {
     number: usize,
-    uuid: String,
+    pub(crate) uuid: String,
     key: Ed25519KeyPair,
 }
 
@@ -217,12 +228,21 @@ impl Agent {
             key: Ed25519KeyPair::from_seed_unchecked(&seed)
                 .map_err(|_| anyhow::anyhow!("no key"))?,
         };
-        let (_, welcome) = agent.greet(route, code).await.context("enrolling")?;
+        let (_, welcome) = agent
+            .greet(route, code, Vec::new())
+            .await
+            .context("enrolling")?;
         agent.uuid = welcome.host_uuid;
         Ok(agent)
     }
 
-    async fn greet(&self, route: &Route, code: &str) -> anyhow::Result<(Wire, Welcome)> {
+    /// Opens a session and says which leaves the agent holds.
+    pub(crate) async fn greet(
+        &self,
+        route: &Route,
+        code: &str,
+        held_leaf_ids: Vec<String>,
+    ) -> anyhow::Result<(Wire, Welcome)> {
         let mut wire = route.open(self.number).await?;
         let nonce = match receive(&mut wire).await? {
             DownFrame::Challenge(challenge) => challenge.nonce,
@@ -237,6 +257,7 @@ impl Agent {
             signature: self.key.sign(&message).as_ref().to_vec(),
             install_code: code.to_owned(),
             facts: format!(r#"{{"hostname":"host-{:05}"}}"#, self.number),
+            held_leaf_ids,
             ..Hello::default()
         };
         wire.send(message_of(UpFrame::Hello(hello))).await?;
@@ -270,7 +291,7 @@ impl Agent {
 
     async fn session(&self, shared: &Shared) -> anyhow::Result<()> {
         let limit = Duration::from_millis(limits::SESSION_GREETING_MS_MAX);
-        let greeting = self.greet(&shared.route, "");
+        let greeting = self.greet(&shared.route, "", Vec::new());
         let (mut wire, welcome) = tokio::time::timeout(limit, greeting).await??;
         let heartbeat = || message_of(UpFrame::Heartbeat(Heartbeat { now_ms: 0 }));
         wire.send(heartbeat()).await?;
@@ -319,12 +340,13 @@ impl Agent {
     }
 }
 
-fn message_of(frame: UpFrame) -> Message {
+/// A frame as it is sent.
+pub(crate) fn message_of(frame: UpFrame) -> Message {
     Message::binary(Up::from(frame).encode_to_vec())
 }
 
 /// The next frame of the server. Safe to drop and call again.
-async fn receive(wire: &mut Wire) -> anyhow::Result<DownFrame> {
+pub(crate) async fn receive(wire: &mut Wire) -> anyhow::Result<DownFrame> {
     loop {
         if let Message::Binary(bytes) = wire.next().await.context("the server closed")?? {
             let down = Down::decode(bytes)?;

@@ -28,7 +28,7 @@ static NONCE: AtomicU64 = AtomicU64::new(0);
 /// Measures.
 pub(crate) async fn run(requests: usize, connections: usize) -> anyhow::Result<Value> {
     let house = House::start()?;
-    let (_agent, uuid) = house.agent().await?;
+    let (_agent, uuid) = house.agent("agent").await?;
     fill(&house, &uuid).await?;
     let authority = house.url.trim_start_matches("http://").to_owned();
     let answer = once(&authority).await?;

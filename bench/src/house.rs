@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail};
-use client::{Client, Config, HostQuery, NewInstallCode};
+use client::{Client, Config, NewInstallCode};
 use protocol::tls::Fingerprint;
 
 const KEY_ID: &str = "SBROOTbench";
 const ANY_PORT: &str = "127.0.0.1:0";
 const SECRET: &str = "bench-secret-of-32-characters-00";
+/// Running tasks at once: enough for all of a workload.
+const TASKS_RUNNING_MAX: &str = "10000";
 
 /// A process that ends with its owner.
 pub(crate) struct Guarded(pub(crate) Child);
@@ -85,6 +87,7 @@ pub(crate) fn server(data: &Path, listen: &str) -> anyhow::Result<Command> {
     command
         .args(["server", "--listen", listen, "--data"])
         .arg(data)
+        .args(["--tasks-running-max", TASKS_RUNNING_MAX])
         .env("SICKBAY_ROOT_ACCESS_KEY_ID", KEY_ID)
         .env("SICKBAY_ROOT_ACCESS_KEY_SECRET", SECRET)
         .env("SICKBAY_LOG", "warn");
@@ -95,6 +98,17 @@ fn tls_server(data: &Path, listen: &str) -> anyhow::Result<Command> {
     let mut command = server(data, listen)?;
     command.arg("--tls");
     Ok(command)
+}
+
+/// A client with the root key.
+fn client(server: &Listening) -> anyhow::Result<Client> {
+    Ok(Client::new(Config {
+        endpoint: server.url.parse()?,
+        access_key_id: KEY_ID.to_owned(),
+        access_key_secret: SECRET.to_owned(),
+        security_token: None,
+        pin: server.pin,
+    })?)
 }
 
 impl House {
@@ -114,13 +128,7 @@ impl House {
 
     fn with(folder: tempfile::TempDir, server: Command) -> anyhow::Result<Self> {
         let server = listening(server, b"")?;
-        let client = Client::new(Config {
-            endpoint: server.url.parse()?,
-            access_key_id: KEY_ID.to_owned(),
-            access_key_secret: SECRET.to_owned(),
-            security_token: None,
-            pin: server.pin,
-        })?;
+        let client = client(&server)?;
         Ok(Self {
             server: server.process,
             url: server.url,
@@ -142,52 +150,49 @@ impl House {
         Ok(())
     }
 
-    /// Starts it again on the same port and data; returns when it listens.
+    /// Starts it again on the same port and data; returns when it listens. The client is a new one, since
+    /// the connections of the old one lead to the server that was killed.
     pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
         let address = self.url.trim_start_matches("https://");
         let server = tls_server(&self.folder.path().join("server"), address)?;
-        self.server = listening(server, b"")?.process;
+        let server = listening(server, b"")?;
+        self.client = client(&server)?;
+        self.server = server.process;
         Ok(())
     }
 
-    /// Enrols and starts an agent; returns it and its host's uuid.
-    pub(crate) async fn agent(&self) -> anyhow::Result<(Guarded, String)> {
+    /// Enrols and starts an agent whose data lies under this name; returns it and its host's uuid.
+    pub(crate) async fn agent(&self, name: &str) -> anyhow::Result<(Guarded, String)> {
         let code = self
             .client
             .create_install_code(&NewInstallCode::default())
             .await?;
-        let data = self.folder.path().join("agent");
+        let data = self.folder.path().join(name);
         let agent = || -> anyhow::Result<Command> {
             let mut command = Command::new(program("sickbay-agent")?);
             command.env("SICKBAY_LOG", "warn");
             Ok(command)
         };
-        let enrolled = agent()?
-            .args([
-                "enrol",
-                "--server",
-                &self.url,
-                "--install-code",
-                &code.captcha_code,
-                "--data",
-            ])
-            .arg(&data)
-            .output()?;
+        let mut enrolling = agent()?;
+        enrolling.args(["enrol", "--server", &self.url, "--data"]);
+        enrolling.arg(&data);
+        enrolling.args(["--install-code", &code.captcha_code]);
+        if let Some(pin) = &self.pin {
+            enrolling.args(["--pin", &pin.to_string()]);
+        }
+        let enrolled = enrolling.output()?;
         if !enrolled.status.success() {
             bail!(
                 "not enrolled: {}",
                 String::from_utf8_lossy(&enrolled.stderr)
             );
         }
+        let uuid = String::from_utf8(enrolled.stdout)?.trim().to_owned();
         let running = Guarded(agent()?.arg("run").arg("--data").arg(&data).spawn()?);
-        let online = HostQuery {
-            criteria: vec![("clientStatus".to_owned(), "online".to_owned())],
-        };
         for _ in 0..1_000 {
-            if let Some(page) = self.client.hosts(&online, 1).next().await?
-                && let Some(host) = page.first()
-            {
-                return Ok((running, host.uuid.clone()));
+            let host = self.client.host(&uuid).await?;
+            if host.asset_detail.client_status == "online" {
+                return Ok((running, uuid));
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }

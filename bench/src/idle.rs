@@ -11,7 +11,7 @@ use crate::house::{House, program};
 /// Measures.
 pub(crate) async fn run(seconds: u64) -> anyhow::Result<Value> {
     let house = House::start()?;
-    let (agent, _) = house.agent().await?;
+    let (agent, _) = house.agent("agent").await?;
     let pid = agent.0.id();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = cpu_ticks(pid)?;

@@ -7,10 +7,13 @@ mod agents;
 mod api;
 mod bare;
 mod bare_agents;
+mod crash;
 mod fanout;
+mod hosts;
 mod house;
 mod idle;
 mod ingest;
+mod journalled;
 mod load;
 mod numbers;
 mod query;
@@ -78,11 +81,35 @@ enum Workload {
         #[arg(long, default_value_t = 1_000)]
         agents: usize,
     },
+    /// `true` on real agents, each a process: from the request until every result is durable
+    Hosts {
+        /// Agents
+        #[arg(long, default_value_t = 20)]
+        agents: usize,
+        /// Requests, one after another
+        #[arg(long, default_value_t = 50)]
+        rounds: usize,
+    },
     /// From a crash of the server until all agents are back
     Reconnect {
         /// Simulated agents
         #[arg(long, default_value_t = 1_000)]
         agents: usize,
+    },
+    /// `kill -9` of the server again and again while commands run: what is lost, and what runs twice
+    Crash {
+        /// Kills
+        #[arg(long, default_value_t = 200)]
+        rounds: u32,
+        /// Simulated agents, each with a journal
+        #[arg(long, default_value_t = 200)]
+        agents: u32,
+        /// Commands for all of them
+        #[arg(long, default_value_t = 100)]
+        tasks: u32,
+        /// Of the moments: the same seed gives the same ones
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// The server that `fanout` is compared with: frames over WebSocket and TLS and nothing else
     #[command(hide = true)]
@@ -126,7 +153,14 @@ fn run(workload: &Workload) -> anyhow::Result<Option<Value>> {
             }
             Workload::Query { leaves } => Some(query::run(*leaves).await?),
             Workload::Fanout { agents } => Some(fanout::run(*agents).await?),
+            Workload::Hosts { agents, rounds } => Some(hosts::run(*agents, *rounds).await?),
             Workload::Reconnect { agents } => Some(reconnect::run(*agents).await?),
+            Workload::Crash {
+                rounds,
+                agents,
+                tasks,
+                seed,
+            } => Some(crash::run(*rounds, *agents, *tasks, *seed).await?),
             Workload::BareAgents => {
                 bare_agents::serve().await?;
                 None
