@@ -5,16 +5,19 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on says why and ends"
 )]
 
 mod agent;
+mod disk;
 mod http;
 mod program;
 mod server;
 mod wait;
 
 pub use agent::Agent;
+pub use disk::{Disk, Sickness};
 pub use http::{Reply, Request, now_ms, unique};
 pub use program::{Program, Said, binary, run, shell};
 pub use server::{ROOT_ID, ROOT_SECRET, Server};

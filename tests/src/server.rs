@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::disk::Disk;
 use crate::http::Request;
 use crate::program::{Program, Said, binary, run};
 use crate::wait::until;
@@ -31,6 +32,8 @@ pub struct Server {
     /// Its own certificate's fingerprint, with `--tls`.
     pub pin: Option<String>,
     data: PathBuf,
+    /// What its files lie on, if it is to fail.
+    disk: Option<Disk>,
     folder: TempDir,
 }
 
@@ -48,11 +51,32 @@ impl Server {
     /// # Panics
     /// It does not start.
     pub async fn start_in(folder: TempDir, data: PathBuf, flags: &[&str]) -> Self {
+        Self::start_with(folder, data, None, flags).await
+    }
+
+    /// Starts a server on a disk that fails when it is told to.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start_on_faulty_disk(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("server");
+        let disk = Disk::new(folder.path(), &data);
+        Self::start_with(folder, data, Some(disk), flags).await
+    }
+
+    async fn start_with(
+        folder: TempDir,
+        data: PathBuf,
+        disk: Option<Disk>,
+        flags: &[&str],
+    ) -> Self {
         let flags: Vec<String> = flags.iter().map(|it| (*it).to_owned()).collect();
         let launched = launch(
             &data,
             &folder.path().join("server.log"),
             "127.0.0.1:0",
+            disk.as_ref(),
             &flags,
         )
         .await;
@@ -64,8 +88,18 @@ impl Server {
             url,
             pin,
             data,
+            disk,
             folder,
         }
+    }
+
+    /// The disk of [`Server::start_on_faulty_disk`].
+    ///
+    /// # Panics
+    /// It was started in another way.
+    #[must_use]
+    pub const fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("a faulty disk")
     }
 
     /// Starts it again on its data directory and port, after it was killed or ended.
@@ -74,7 +108,9 @@ impl Server {
         let (listen, log) = (listen.to_owned(), self.folder.path().join("server.log"));
         let (program, url, pin) = until("the server starts again", async || {
             // Somebody's outgoing connection may have taken the port for a moment.
-            launch(&self.data, &log, &listen, &self.flags).await.ok()
+            launch(&self.data, &log, &listen, self.disk.as_ref(), &self.flags)
+                .await
+                .ok()
         })
         .await;
         assert_eq!(
@@ -274,6 +310,7 @@ async fn launch(
     data: &Path,
     log: &Path,
     listen: &str,
+    disk: Option<&Disk>,
     flags: &[String],
 ) -> Result<(Program, String, Option<String>), String> {
     let mut command = Command::new("sh");
@@ -286,7 +323,8 @@ async fn launch(
         .args(["--listen", listen])
         .env("SICKBAY_LOG", "debug")
         .env("SICKBAY_ROOT_ACCESS_KEY_ID", ROOT_ID)
-        .env("SICKBAY_ROOT_ACCESS_KEY_SECRET", ROOT_SECRET);
+        .env("SICKBAY_ROOT_ACCESS_KEY_SECRET", ROOT_SECRET)
+        .envs(disk.map(Disk::environment).into_iter().flatten());
     let mut program = Program::start(&mut command, log, true, flags);
     let lines = program.lines_until("root access key").await;
     let find = |start: &str| {
