@@ -333,6 +333,7 @@ fn the_drawing_of_a_leafs_life_is_its_transition_function() {
                 reason: Reason::Deadline,
             },
         ),
+        ("stopped", Event::Stopped),
         ("cancel asked", Event::CancelAsked),
         ("cancel overdue", Event::CancelOverdue),
         ("deadline passed", Event::DeadlinePassed),

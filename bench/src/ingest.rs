@@ -96,6 +96,7 @@ pub(crate) fn new_root(id: RootId, task_type: TaskType, created_at: UnixMillis) 
         request_key: id.to_string(),
         request_digest: [0; 32],
         rerun_of: None,
+        plan: model::Plan::default(),
     }
 }
 

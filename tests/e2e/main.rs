@@ -19,6 +19,7 @@ mod crash;
 mod disk;
 mod manual;
 mod ops;
+mod pacing;
 mod parameters;
 mod power;
 mod refusals;

@@ -126,11 +126,13 @@ pub enum Reason {
     AgentFault = 11,
     /// The order was sent and the host never confirmed that it has it: it may have run.
     NotConfirmed = 12,
+    /// Too many other leaves of its root had failed before it was handed out.
+    Stopped = 13,
 }
 
 impl Reason {
     /// All reasons, in order of number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::None,
         Self::ExitCode,
         Self::Signal,
@@ -144,6 +146,7 @@ impl Reason {
         Self::LimitExceeded,
         Self::AgentFault,
         Self::NotConfirmed,
+        Self::Stopped,
     ];
 
     /// The stable word on the wire.
@@ -163,6 +166,7 @@ impl Reason {
             Self::LimitExceeded => "limit_exceeded",
             Self::AgentFault => "agent_fault",
             Self::NotConfirmed => "not_confirmed",
+            Self::Stopped => "stopped",
         }
     }
 
@@ -183,6 +187,7 @@ impl Reason {
             Self::LimitExceeded => "stopped at one of its limits",
             Self::AgentFault => "the agent failed to do the work",
             Self::NotConfirmed => "the order was sent and the host never confirmed it",
+            Self::Stopped => "not handed out: too many other hosts of the task had failed",
         }
     }
 
@@ -234,6 +239,8 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// So many leaves of the root have failed that what waits is not handed out any more.
+    Stopped,
     /// The root was cancelled.
     CancelAsked,
     /// The root was cancelled and the host has not confirmed within the grace time.
@@ -321,6 +328,7 @@ impl LeafState {
                 Verdict::Fail => end(S::Fail, reason),
                 Verdict::Timeout => end(S::Timeout, reason),
             },
+            (S::Init, E::Stopped) => end(S::Fail, Reason::Stopped),
             (S::Init, E::CancelAsked) => end(S::Fail, Reason::Cancelled),
             (S::Dispatch, E::CancelAsked) if self.dispatch == Dispatch::Manual => {
                 end(S::Fail, Reason::Cancelled)
@@ -336,7 +344,9 @@ impl LeafState {
             (S::Start | S::Dispatch, E::Taken)
             | (S::Init | S::Dispatch, E::TakenBack)
             | (S::Dispatch, E::Delivered)
-            | (S::Start | S::Dispatch, E::ManualIssued) => return (self, Effect::Unchanged),
+            | (S::Start | S::Dispatch, E::ManualIssued | E::Stopped) => {
+                return (self, Effect::Unchanged);
+            }
         };
         if moved == (Self { at: now, ..self }) {
             return (self, Effect::Unchanged);
@@ -361,6 +371,7 @@ mod tests {
             ended(Verdict::Success, Reason::None),
             ended(Verdict::Fail, Reason::ExitCode),
             ended(Verdict::Timeout, Reason::Deadline),
+            Event::Stopped,
             Event::CancelAsked,
             Event::CancelOverdue,
             Event::DeadlinePassed,

@@ -22,6 +22,8 @@ pub const TASK_TIMEOUT_MS_MIN: i64 = 1_000;
 pub const TASK_TIMEOUT_MS_DEFAULT: i64 = 3_600_000;
 /// Longest time that a task may take, in ms.
 pub const TASK_TIMEOUT_MS_MAX: i64 = 7 * 24 * 3_600_000;
+/// Most waves of a paced task.
+pub const WAVES_MAX: usize = 16;
 /// Time that a connected host has after the deadline to say how its work ended, in ms: longer than
 /// it takes to stop it.
 pub const DEADLINE_GRACE_MS: i64 = 10_000;

@@ -5,6 +5,7 @@
 //! that a crash between "stored" and "done" is mended by the next round, on the same path.
 
 mod orders;
+mod pacing;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,9 @@ pub(crate) struct Engine {
     /// The hosts that are connected.
     pub(crate) sessions: Sessions,
     wake: Notify,
+    /// A leaf of a paced root ended, or the host of one connected.
+    turn: Notify,
+    lines: pacing::Lines,
     started_at: UnixMillis,
 }
 
@@ -59,6 +63,8 @@ impl Engine {
             signer,
             sessions: Sessions::default(),
             wake: Notify::new(),
+            turn: Notify::new(),
+            lines: pacing::Lines::default(),
             started_at,
         }
     }
@@ -70,6 +76,7 @@ impl Engine {
             let woken = tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.wake.notified() => true,
+                () = self.turn.notified() => false,
                 () = tokio::time::sleep(ROUND) => false,
             };
             let now = self.clock.now();
@@ -93,8 +100,10 @@ impl Engine {
     /// fails does not keep the others waiting.
     async fn round(&self, sweep: bool) -> Result<(), store::Error> {
         let mut failed = None;
-        for root in self.store.root_active().await? {
-            if let Err(error) = self.look_after(&root, sweep).await {
+        let roots = self.store.root_active().await?;
+        self.lines.keep(&roots);
+        for root in &roots {
+            if let Err(error) = self.look_after(root, sweep).await {
                 let source = &error as &dyn std::error::Error;
                 tracing::warn!(task.id = %root.id, error = source, "a task could not be looked after");
                 failed = Some(error);
@@ -122,6 +131,8 @@ impl Engine {
                 Event::DeadlinePassed
             };
             self.end_all(root, event, now).await
+        } else if root.plan.is_paced() {
+            self.pace(root, sweep, now).await
         } else if sweep && root.totals.init + root.totals.start > 0 {
             self.dispatch(root, now).await
         } else {
@@ -161,11 +172,22 @@ impl Engine {
     /// manual command for the others if the work only reads. Orders that were not confirmed in good
     /// time are sent again: agents know their leaves.
     pub(crate) async fn dispatch(&self, root: &Root, now: UnixMillis) -> Result<(), store::Error> {
-        let only_reads = root.task_type.only_reads();
-        let manual = only_reads && self.has_settled(root, now, MANUAL_SETTLE_MS);
+        let manual = root.task_type.only_reads() && self.has_settled(root, now, MANUAL_SETTLE_MS);
         let waiting = self.store.leaf_unfinished(root.id).await?;
+        self.hand_out(root, &waiting, manual, now).await
+    }
+
+    /// Takes what of these leaves can be taken now, part by part, and sends the orders.
+    async fn hand_out(
+        &self,
+        root: &Root,
+        slots: &[LeafSlot],
+        manual: bool,
+        now: UnixMillis,
+    ) -> Result<(), store::Error> {
+        let only_reads = root.task_type.only_reads();
         let mut ready = Vec::new();
-        for part in waiting.chunks(PART) {
+        for part in slots.chunks(PART) {
             // While the file takes this part, the one before it is signed and sent.
             let (next, sent) = tokio::join!(
                 self.take(part, only_reads, manual, now),
@@ -290,6 +312,10 @@ impl Engine {
             let event = match slot.state.status {
                 _ if root.cancelled_at.is_some() => continue,
                 _ if held.contains(&slot.id) => Event::Delivered,
+                Status::Init if root.plan.is_paced() => {
+                    self.join_line(slot);
+                    continue;
+                }
                 Status::Dispatch
                     if slot.state.dispatch == Dispatch::Auto && !root.task_type.only_reads() =>
                 {

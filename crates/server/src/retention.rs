@@ -127,6 +127,7 @@ mod tests {
                 request_key: day.to_string(),
                 request_digest: [0; 32],
                 rerun_of: None,
+                plan: model::Plan::default(),
             };
             ids.push(new.id);
             store.root_create(new, vec![]).await.unwrap();

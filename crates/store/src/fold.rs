@@ -320,6 +320,7 @@ mod tests {
             cancelled_at: None,
             ended_at: None,
             rerun_of: None,
+            plan: model::Plan::default(),
             totals: Totals::default(),
         };
         Fold::new(1, root, (1..=leaves).map(HostNo).collect())

@@ -1,6 +1,6 @@
 //! Roots and leaves as the store gives them.
 
-use model::{Effect, Event, LeafId, LeafState, RootId, Status, TaskType, Totals, UnixMillis};
+use model::{Effect, Event, LeafId, LeafState, Plan, RootId, Status, TaskType, Totals, UnixMillis};
 
 use crate::HostNo;
 
@@ -29,6 +29,8 @@ pub struct NewRoot {
     pub request_digest: [u8; 32],
     /// The root whose hosts it runs again.
     pub rerun_of: Option<RootId>,
+    /// How its leaves are handed out.
+    pub plan: Plan,
 }
 
 /// What `root_create` did.
@@ -64,6 +66,8 @@ pub struct Root {
     pub operator: String,
     /// The root whose hosts it runs again.
     pub rerun_of: Option<RootId>,
+    /// How its leaves are handed out.
+    pub plan: Plan,
     /// JSON of the work.
     pub work: String,
     /// When it started.

@@ -34,6 +34,7 @@ async fn create(store: &SqliteStore, number: u8, leaves: i64) -> Result<RootId, 
         request_key: format!("{number}"),
         request_digest: [number; 32],
         rerun_of: None,
+        plan: model::Plan::default(),
     };
     let hosts = (1..=leaves).map(HostNo).collect();
     Ok(store.root_create(new, hosts).await?.id)

@@ -9,13 +9,14 @@ use model::limits::{
     COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, TASK_TIMEOUT_MS_DEFAULT,
     TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
 };
-use model::{HostUuid, ProblemType, Selector, TaskType};
+use model::{HostUuid, Plan, ProblemType, Selector, TaskType};
 use serde_json::Value;
 
 use crate::error::{Code, Fault};
 use crate::work::{AssetItem, AssetsWork, CheckWork, OpsWork, Work};
 
 mod members;
+mod pacing;
 
 use members::Members;
 
@@ -33,6 +34,8 @@ pub struct TaskParam {
     pub hosts: Targets,
     /// Time that the task may take, in ms.
     pub timeout_ms: i64,
+    /// How its leaves are handed out.
+    pub plan: Plan,
     /// The caller's name for this request: a second one with the same token creates nothing.
     pub client_token: Option<String>,
 }
@@ -49,18 +52,19 @@ pub enum Targets {
 }
 
 /// Keys that every type knows.
-const COMMON_KEYS: [&str; 5] = ["uuids", "uuid", "selector", "timeoutSeconds", "clientToken"];
-/// Keys that have a meaning which Sickbay does not carry out yet, with what to do instead.
-const LATER_KEYS: [(&str, &str); 2] = [
-    (
-        "pacing",
-        "pacing is not available yet: create one task per group of hosts",
-    ),
-    (
-        "runbook",
-        "runbooks are not available yet: give the command itself",
-    ),
+const COMMON_KEYS: [&str; 6] = [
+    "uuids",
+    "uuid",
+    "selector",
+    "timeoutSeconds",
+    "pacing",
+    "clientToken",
 ];
+/// Keys that have a meaning which Sickbay does not carry out yet, with what to do instead.
+const LATER_KEYS: [(&str, &str); 1] = [(
+    "runbook",
+    "runbooks are not available yet: give the command itself",
+)];
 
 impl TaskParam {
     /// Reads the `Param` of a task of `task_type`.
@@ -73,6 +77,7 @@ impl TaskParam {
         Ok(Self {
             hosts: targets(&mut members)?,
             timeout_ms: timeout_ms(&mut members)?,
+            plan: pacing::plan(&mut members)?,
             client_token: client_token(&mut members)?,
             work: match task_type {
                 TaskType::ClientProblemCheck => Work::Check(check_work(&mut members)?),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use model::{HostUuid, Reason, TaskType};
+use model::{HostUuid, Plan, Reason, TaskType};
 use ring::hmac;
 use ring::signature::Ed25519KeyPair;
 use store::{NewHost, NewRoot, SqliteStore};
@@ -10,16 +10,24 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-const START: UnixMillis = UnixMillis(1_800_000_000_000);
+pub(super) const START: UnixMillis = UnixMillis(1_800_000_000_000);
 const HOUR_MS: i64 = 3_600_000;
 
 #[derive(Default)]
-struct TestClock(AtomicI64);
+pub(super) struct TestClock(pub(super) AtomicI64);
 
 impl Clock for TestClock {
     fn now(&self) -> UnixMillis {
         START.plus(self.0.load(Ordering::SeqCst))
     }
+}
+
+/// A node that starts now.
+pub(super) fn engine(store: &Arc<dyn Store>, clock: &Arc<TestClock>) -> Engine {
+    let order = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    let signer = Signer::new(order, hmac::Key::new(hmac::HMAC_SHA256, b"key"));
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
+    Engine::new(Arc::clone(store), clock, Arc::new(signer))
 }
 
 struct House {
@@ -55,10 +63,7 @@ impl House {
 
     /// A node that starts now.
     fn engine(&self) -> Engine {
-        let order = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
-        let signer = Signer::new(order, hmac::Key::new(hmac::HMAC_SHA256, b"key"));
-        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Engine::new(Arc::clone(&self.store), clock, Arc::new(signer))
+        engine(&self.store, &self.clock)
     }
 
     /// A command for the host, which has until `deadline_ms` after the start.
@@ -75,6 +80,7 @@ impl House {
             request_key: "key".to_owned(),
             request_digest: [0; 32],
             rerun_of: None,
+            plan: Plan::default(),
         };
         let created = self.store.root_create(new, vec![self.host]).await.unwrap();
         created.id.leaf(1)

@@ -136,6 +136,9 @@ impl Running<'_> {
             durable = match applied {
                 Ok(applied) => {
                     tracing::debug!(task.id = %leaf, status = applied.after.status.wire(), "a leaf was reported");
+                    if applied.after.status.is_final() {
+                        self.app.engine.leaf_ended(leaf);
+                    }
                     if applied.root_ended {
                         tracing::info!(task.id = %leaf.root, "a task has ended");
                     }

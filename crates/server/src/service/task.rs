@@ -139,6 +139,7 @@ impl Tasks {
             request_key,
             request_digest,
             rerun_of: None,
+            plan: new.param.plan,
         };
         self.start(root, hosts).await
     }
@@ -189,6 +190,7 @@ impl Tasks {
             request_key: format!("nonce:{}:{nonce}", caller.key_id),
             request_digest: [0; 32],
             rerun_of: Some(old.id),
+            plan: old.plan,
         };
         self.start(root, hosts).await
     }

@@ -43,6 +43,7 @@ impl Numbers {
             Event::Delivered,
             Event::ManualIssued,
             Event::Ended { verdict, reason },
+            Event::Stopped,
             Event::CancelAsked,
             Event::CancelOverdue,
             Event::DeadlinePassed,

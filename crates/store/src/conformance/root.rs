@@ -36,6 +36,7 @@ pub async fn a_root_reads_back_as_it_was_created<S: Store>(open: impl Fn() -> S)
         cancelled_at: None,
         ended_at: None,
         rerun_of: new.rerun_of,
+        plan: new.plan,
         totals: Totals::new(3),
     };
     assert_eq!(store.root_get(new.id).await.unwrap().unwrap(), expected);

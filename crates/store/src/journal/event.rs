@@ -25,6 +25,7 @@ pub(super) const fn encode(event: Event) -> [u8; 3] {
         Event::CancelOverdue => 7,
         Event::DeadlinePassed => 8,
         Event::DeadlineOverdue => 9,
+        Event::Stopped => 10,
     };
     [code, 0, Reason::None.number()]
 }
@@ -53,6 +54,7 @@ pub(super) fn decode([code, verdict, reason]: [u8; 3]) -> Result<Event, Error> {
         7 => Event::CancelOverdue,
         8 => Event::DeadlinePassed,
         9 => Event::DeadlineOverdue,
+        10 => Event::Stopped,
         _ => return Err(unknown("event", code)),
     })
 }
@@ -75,11 +77,12 @@ mod tests {
             Event::CancelOverdue,
             Event::DeadlinePassed,
             Event::DeadlineOverdue,
+            Event::Stopped,
         ];
         for event in ended.chain(others) {
             assert_eq!(decode(encode(event)).unwrap(), event);
         }
-        for bad in [[0, 0, 0], [10, 0, 0], [5, 4, 0], [5, 1, 255]] {
+        for bad in [[0, 0, 0], [11, 0, 0], [5, 4, 0], [5, 1, 255]] {
             assert!(matches!(decode(bad), Err(Error::Corrupt(_))), "{bad:?}");
         }
     }

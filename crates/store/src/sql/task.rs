@@ -3,6 +3,7 @@
 //! Owns the root table and the seeks over its ranks. Pages and counts come from the difference of
 //! two rows, never from counting. What is unfinished is read from memory.
 
+use model::plan::{BadPlan, Plan};
 use model::{RootId, TaskType, Totals, UnixMillis, limits};
 
 use super::active::Active;
@@ -28,7 +29,7 @@ pub(super) struct RootRow {
 }
 
 const COLUMNS: &str = "no, id, type, source, name, operator, created_ms, deadline_ms, \
-                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks, rerun_of";
+                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks, rerun_of, plan";
 
 /// Reads a row of [`COLUMNS`]; unfinished leaves are taken for waiting.
 pub(super) fn root_of(row: Row<'_>) -> Result<RootRow, Error> {
@@ -51,8 +52,14 @@ pub(super) fn root_of(row: Row<'_>) -> Result<RootRow, Error> {
             totals: totals_of(row, 10)?,
             work: row.get(14)?,
             rerun_of: row.get::<Option<_>>(16)?.map(RootId::from_bytes),
+            plan: plan_of(&row.get::<String>(17)?)?,
         },
     })
+}
+
+fn plan_of(text: &str) -> Result<Plan, Error> {
+    text.parse()
+        .map_err(|error: BadPlan| Error::Corrupt(error.to_string()))
 }
 
 /// Reads total, success, fail and timeout from column `at` on.
@@ -151,8 +158,8 @@ fn insert(tx: &dyn Db, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
     tx.execute(
         "INSERT INTO root (no, id, type, source, name, operator, work, created_ms, deadline_ms,
            ended_ms, total, rank_type, cum_type, rank_source, cum_source, request_key,
-           request_digest, rerun_of)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           request_digest, rerun_of, plan)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             no,
             new.id.as_bytes(),
@@ -172,6 +179,7 @@ fn insert(tx: &dyn Db, new: &NewRoot, leaves: usize) -> Result<i64, Error> {
             &new.request_key,
             &new.request_digest,
             new.rerun_of.as_ref().map(RootId::as_bytes),
+            &new.plan.to_string(),
         ],
     )?;
     Ok(no)
@@ -280,7 +288,7 @@ impl<'a> Lane<'a> {
         );
         let params = self.params(&[rank, view.active.no_max()]);
         view.tx
-            .row(&sql, &params, |row| Ok((root_of(row)?, row.get(17)?)))
+            .row(&sql, &params, |row| Ok((root_of(row)?, row.get(18)?)))
     }
 
     /// The rank and the row of the root of this number, if it belongs to the lane.

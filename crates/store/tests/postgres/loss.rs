@@ -25,6 +25,7 @@ async fn create(store: &PostgresStore) -> RootId {
         request_key: "request".into(),
         request_digest: [1; 32],
         rerun_of: None,
+        plan: model::Plan::default(),
     };
     let hosts = (1..=i64::from(LEAVES)).map(HostNo).collect();
     store.root_create(new, hosts).await.unwrap().id

@@ -30,6 +30,7 @@ fn the_documented_examples_are_accepted() {
             }),
             hosts: Targets::Uuids(vec![UUID.parse().unwrap()]),
             timeout_ms: TASK_TIMEOUT_MS_DEFAULT,
+            plan: Plan::default(),
             client_token: None,
         }
     );
@@ -114,13 +115,7 @@ fn what_is_no_object_or_unknown_or_twice_there_is_refused() {
         r#"{"command":"a","command":"b"}"#,
         &["\"command\" stands twice"],
     );
-    for key in ["pacing", "runbook"] {
-        refused(
-            ClientDevOps,
-            &json!({ key: "x" }).to_string(),
-            &["not available yet"],
-        );
-    }
+    refused(ClientDevOps, r#"{"runbook":"x"}"#, &["not available yet"]);
 }
 
 #[test]
@@ -255,4 +250,64 @@ fn a_selector_names_hosts_instead_of_uuids() {
         r#"{"command":"w","selector":"colour = red"}"#,
         &["selector: `colour` is not a key"],
     );
+}
+
+#[test]
+fn pacing_is_read_in_each_spelling() {
+    let plan = |pacing: serde_json::Value| {
+        let param = json!({"command": "id", "pacing": pacing}).to_string();
+        let plan = TaskParam::parse(ClientDevOps, &param).unwrap().plan;
+        plan.to_string()
+    };
+    let whole = json!({"concurrency": 20, "waves": ["1", "10%", "100%"], "stopAfterFailures": 5});
+    assert_eq!(plan(whole), "concurrency=20 waves=1,10%,100% stop=5");
+    for waves in [json!("1, 10%"), json!([1, "10%"])] {
+        assert_eq!(plan(json!({ "waves": waves })), "waves=1,10%");
+    }
+    let most = ROOT_HOSTS_MAX;
+    for key in ["concurrency", "stopAfterFailures"] {
+        plan(json!({ key: 1 }));
+        plan(json!({ key: most }));
+    }
+}
+
+#[test]
+fn pacing_that_cannot_be_kept_is_refused_by_name() {
+    let past = ROOT_HOSTS_MAX + 1;
+    for (pacing, words) in [
+        (json!("fast"), &["pacing must be", "concurrency"][..]),
+        (json!({}), &["says nothing", "leave it out"]),
+        (
+            json!({"wave": ["1"]}),
+            &["\"wave\" is not a key of pacing", "waves"],
+        ),
+        (
+            json!({"concurrency": 0}),
+            &["pacing.concurrency", "from 1 to 1048576"],
+        ),
+        (
+            json!({ "concurrency": past }),
+            &["pacing.concurrency", "from 1 to"],
+        ),
+        (
+            json!({"stopAfterFailures": "5"}),
+            &["pacing.stopAfterFailures"],
+        ),
+        (json!({"waves": []}), &["pacing.waves must be an array"]),
+        (
+            json!({"waves": ["10%", "all"]}),
+            &["pacing.waves", "\"all\""],
+        ),
+        (
+            json!({"waves": "10%,1%"}),
+            &["pacing.waves", "1% after 10%"],
+        ),
+        (
+            json!({"waves": (1..=17).collect::<Vec<_>>()}),
+            &["at most 16 waves"],
+        ),
+    ] {
+        let param = json!({"command": "id", "pacing": pacing}).to_string();
+        refused(ClientDevOps, &param, words);
+    }
 }

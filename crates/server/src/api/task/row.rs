@@ -1,5 +1,6 @@
 //! The rows of task lists: what one root or leaf looks like in an answer.
 
+use model::plan::Gate;
 use model::{Dispatch, LeafState, Reason, Status, cause};
 use protocol::api::task::{
     HostDetail, LeafRecord, OnceTaskInfo, Task, TaskInfo, UnfinishedTask, write_details,
@@ -50,8 +51,15 @@ fn root_result(root: &Root) -> String {
         Status::Success if root.totals.success == root.totals.total() => "successful".to_owned(),
         _ if root.cancelled_at.is_some() => "cancelled".to_owned(),
         _ => format!(
-            "{} succeeded, {} failed, {} timed out",
-            root.totals.success, root.totals.fail, root.totals.timeout
+            "{}{} succeeded, {} failed, {} timed out",
+            if root.plan.has_stopped(&root.totals) {
+                "stopped after too many failures: "
+            } else {
+                ""
+            },
+            root.totals.success,
+            root.totals.fail,
+            root.totals.timeout
         ),
     }
 }
@@ -177,6 +185,9 @@ fn waits(root: &Root, view: &LeafView) -> String {
         return "being cancelled".to_owned();
     }
     let seen = protocol::stamp::format(view.host.seen_at.0);
+    let paced = (view.leaf.state.status == Status::Init)
+        .then(|| paced(root))
+        .flatten();
     match (view.leaf.state.status, view.online) {
         (Status::Dispatch, true) if view.leaf.state.dispatch == Dispatch::Auto => {
             "running".to_owned()
@@ -184,11 +195,21 @@ fn waits(root: &Root, view: &LeafView) -> String {
         (Status::Dispatch, false) if view.leaf.state.dispatch == Dispatch::Auto => {
             format!("the host has the order and is offline since {seen}")
         }
-        (_, true) => "being handed to the host".to_owned(),
+        (_, true) => paced.unwrap_or_else(|| "being handed to the host".to_owned()),
         (_, false) => match &view.manual {
             Manual::Withheld(why) => format!("host offline since {seen}; {why}"),
             Manual::None | Manual::Command(_) => format!("host offline since {seen}"),
         },
+    }
+}
+
+/// What a leaf that could be handed out waits for, if it is not its host.
+fn paced(root: &Root) -> Option<String> {
+    match root.plan.gate(&root.totals) {
+        Gate::Open(_) => None,
+        Gate::Full { concurrency } => Some(format!("paced: {concurrency} hosts at once")),
+        Gate::Wave { next, of } => Some(format!("paced: wave {next} of {of}")),
+        Gate::Stopped => Some("paced: stopped, too many hosts have failed".to_owned()),
     }
 }
 

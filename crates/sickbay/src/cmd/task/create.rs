@@ -35,6 +35,16 @@ pub(crate) struct Args {
     /// Seconds that the task may take
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<i64>,
+    /// Most hosts that are at it at the same time
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+    /// Where each wave of hosts ends, counted from the first host: a wave begins when the one before it has ended; such as
+    /// 1,10%,100%
+    #[arg(long, value_name = "ENDS", value_delimiter = ',')]
+    waves: Vec<String>,
+    /// When so many hosts have failed or timed out, leave out those that have not begun
+    #[arg(long, value_name = "N")]
+    stop_after_failures: Option<u32>,
     /// Who creates it, in free text
     #[arg(long, value_name = "TEXT", default_value = "sickbay-cli")]
     source: String,
@@ -143,7 +153,34 @@ fn param(args: &Args) -> Result<String, Usage> {
             "give the time with --timeout or with -p timeoutSeconds, not both".to_owned(),
         ));
     }
+    let pacing = pacing(args);
+    if !pacing.is_empty()
+        && object
+            .insert("pacing".to_owned(), Value::from(pacing))
+            .is_some()
+    {
+        return Err(Usage(
+            "pace the task with --concurrency, --waves and --stop-after-failures or with -p pacing, not both".to_owned(),
+        ));
+    }
     Ok(Value::from(object).to_string())
+}
+
+/// The `pacing` of these arguments; empty: none.
+fn pacing(args: &Args) -> Map<String, Value> {
+    let waves = (!args.waves.is_empty()).then(|| json!(args.waves));
+    let parts = [
+        ("concurrency", args.concurrency.map(Value::from)),
+        ("waves", waves),
+        (
+            "stopAfterFailures",
+            args.stop_after_failures.map(Value::from),
+        ),
+    ];
+    let given = parts
+        .into_iter()
+        .filter_map(|(key, it)| Some((key.to_owned(), it?)));
+    given.collect()
 }
 
 /// Keys whose value is always text: `command=true` runs the program `true`.
@@ -181,6 +218,9 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect(),
             timeout: Some(60),
+            concurrency: None,
+            waves: Vec::new(),
+            stop_after_failures: None,
             source: String::new(),
             watch: false,
             wait: false,
@@ -214,6 +254,26 @@ mod tests {
         );
         let named = read(&args(&[], false, &[("uuids", "a,b")]));
         assert_eq!(named["uuids"], "a,b");
+    }
+
+    #[test]
+    fn pacing_is_put_together_from_its_options() {
+        let paced = Args {
+            concurrency: Some(20),
+            waves: vec!["1".to_owned(), "10%".to_owned()],
+            stop_after_failures: Some(5),
+            ..args(&[], true, &[("command", "id")])
+        };
+        let text = param(&paced).unwrap();
+        let read: Value = serde_json::from_str(&text).unwrap();
+        let expected = json!({"concurrency": 20, "waves": ["1", "10%"], "stopAfterFailures": 5});
+        assert_eq!(read["pacing"], expected);
+        assert!(TaskParam::parse(TaskType::ClientDevOps, &text).is_ok());
+        let both = Args {
+            concurrency: Some(20),
+            ..args(&[], true, &[("pacing", "{}")])
+        };
+        assert!(param(&both).unwrap_err().0.contains("not both"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ CREATE TABLE root (
   request_key TEXT COLLATE "C" NOT NULL UNIQUE,
   request_digest BYTEA NOT NULL,
   rerun_of BYTEA,
+  plan TEXT COLLATE "C" NOT NULL,
   work TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX root_type_created ON root(type, created_ms, no);

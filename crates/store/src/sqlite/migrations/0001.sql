@@ -24,6 +24,7 @@ CREATE TABLE root (
   request_key TEXT NOT NULL UNIQUE,
   request_digest BLOB NOT NULL,
   rerun_of BLOB,
+  plan TEXT NOT NULL,
   work TEXT NOT NULL
 ) STRICT;
 CREATE INDEX root_type_created ON root(type, created_ms);
