@@ -85,3 +85,34 @@ async fn after_too_many_failures_the_rest_is_left_out() {
     let again: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(again["TotalCount"], 1, "{said:?}");
 }
+
+#[tokio::test]
+async fn each_host_has_a_time_of_its_own_though_it_goes_away_in_the_middle() {
+    let server = Server::start(&[]).await;
+    let stays = Agent::online(&server).await;
+    let mut goes = Agent::online(&server).await;
+    let gate = Gate::new(stays.folder(), "gate");
+    let command = format!("command=echo begun; {}", gate.wait());
+    let create = ["task", "create", "CLIENT_DEV_OPS", "--all", "-p", &command];
+    let timed = ["--leaf-timeout", "2", "--timeout", "600", "-o", "json"];
+    let said = server.sickbay(&[&create[..], &timed].concat()).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let created: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let root = created["TaskId"].as_str().unwrap().to_owned();
+    server
+        .until_task(&root, "both hosts run it", |it| {
+            it.task_status_text == "DISPATCH"
+        })
+        .await;
+    goes.kill9().await;
+    let ended = server.ended(&root).await;
+    assert_eq!(
+        (ended.timeout_count, ended.task_status_text.as_str()),
+        (2, "TIMEOUT")
+    );
+    for (_, detail) in server.leaves(&root).await {
+        assert_eq!(detail.reason, "deadline");
+        let is_kept = detail.stdout.as_deref() == Some("begun\n");
+        assert!(is_kept || detail.uuid == goes.uuid, "{detail:?}");
+    }
+}

@@ -1,4 +1,4 @@
-//! How the leaves of a root are handed out.
+//! How the leaves of a root are handed out, and how long each may take.
 //!
 //! A [`Plan`] is given once, with the root. Where a root stands in it is derived from its counts
 //! alone ([`Plan::gate`]), so nothing is to be remembered and nothing can be lost in a crash.
@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Totals, limits};
+use crate::{Totals, UnixMillis, limits};
 
 /// The plan of a root; the default hands out everything at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Plan {
     pub waves: Vec<Wave>,
     /// So many leaves that failed or timed out end what was not handed out.
     pub stop_after_failures: Option<u32>,
+    /// Time that each host has from when its order is sent, in ms.
+    pub leaf_timeout_ms: Option<i64>,
 }
 
 /// Where a wave ends: hosts, counted from the first of the root.
@@ -76,6 +78,13 @@ impl Plan {
     #[must_use]
     pub fn is_paced(&self) -> bool {
         self.concurrency.is_some() || !self.waves.is_empty() || self.stop_after_failures.is_some()
+    }
+
+    /// When the work of an order that is sent `now` must have ended; `deadline` is the root's.
+    #[must_use]
+    pub fn leaf_deadline(&self, deadline: UnixMillis, now: UnixMillis) -> UnixMillis {
+        self.leaf_timeout_ms
+            .map_or(deadline, |it| deadline.min(now.plus(it)))
     }
 
     /// Whether a root that stands so hands out no more because too many of its leaves have failed.
@@ -208,6 +217,7 @@ impl fmt::Display for Plan {
             words.push(format!("waves={}", waves.join(",")));
         }
         words.extend(self.stop_after_failures.map(|it| format!("stop={it}")));
+        words.extend(self.leaf_timeout_ms.map(|it| format!("leaf-ms={it}")));
         formatter.write_str(&words.join(" "))
     }
 }
@@ -224,6 +234,7 @@ impl FromStr for Plan {
             match name {
                 "concurrency" => plan.concurrency = Some(number()?),
                 "stop" => plan.stop_after_failures = Some(number()?),
+                "leaf-ms" => plan.leaf_timeout_ms = Some(value.parse().map_err(|_| wrong())?),
                 "waves" => {
                     let waves: Result<_, _> = value.split(',').map(str::parse).collect();
                     plan.waves = waves?;

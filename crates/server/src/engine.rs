@@ -9,6 +9,7 @@ mod pacing;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     /// A leaf of a paced root ended, or the host of one connected.
     turn: Notify,
     lines: pacing::Lines,
+    timers: timing::Timers,
     started_at: UnixMillis,
 }
 
@@ -65,6 +67,7 @@ impl Engine {
             wake: Notify::new(),
             turn: Notify::new(),
             lines: pacing::Lines::default(),
+            timers: timing::Timers::default(),
             started_at,
         }
     }
@@ -102,6 +105,7 @@ impl Engine {
         let mut failed = None;
         let roots = self.store.root_active().await?;
         self.lines.keep(&roots);
+        self.timers.keep(&roots);
         for root in &roots {
             if let Err(error) = self.look_after(root, sweep).await {
                 let source = &error as &dyn std::error::Error;
@@ -131,12 +135,17 @@ impl Engine {
                 Event::DeadlinePassed
             };
             self.end_all(root, event, now).await
-        } else if root.plan.is_paced() {
-            self.pace(root, sweep, now).await
-        } else if sweep && root.totals.init + root.totals.start > 0 {
-            self.dispatch(root, now).await
         } else {
-            Ok(())
+            if settled {
+                self.end_overdue(root, now).await?;
+            }
+            if root.plan.is_paced() {
+                self.pace(root, sweep, now).await
+            } else if sweep && root.totals.init + root.totals.start > 0 {
+                self.dispatch(root, now).await
+            } else {
+                Ok(())
+            }
         }
     }
 
@@ -195,6 +204,7 @@ impl Engine {
             );
             sent?;
             ready = next?;
+            self.start_time(root, &ready, now);
         }
         self.order(root, &ready, now).await
     }
@@ -323,6 +333,7 @@ impl Engine {
                 }
                 _ => Event::Taken,
             };
+            self.start_time(root, &[slot], now);
             let event_of_leaf = event_of(slot.id, event);
             let applied = self.store.leaf_apply_many(vec![event_of_leaf], now).await?;
             let open = applied

@@ -112,7 +112,9 @@ pub(crate) fn new_root(number: u8, at: UnixMillis) -> NewRoot {
         request_key: format!("request {number}"),
         request_digest: [number; 32],
         rerun_of: None,
-        plan: "concurrency=9 waves=1,50% stop=3".parse().unwrap(),
+        plan: "concurrency=9 waves=1,50% stop=3 leaf-ms=60000"
+            .parse()
+            .unwrap(),
     }
 }
 

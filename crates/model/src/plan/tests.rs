@@ -125,6 +125,19 @@ fn at_every_step_something_can_go_on() {
 }
 
 #[test]
+fn a_leaf_has_its_own_time_but_never_longer_than_the_root() {
+    let plan = |leaf_timeout_ms| Plan {
+        leaf_timeout_ms,
+        ..Plan::default()
+    };
+    let deadline = |plan: Plan, now| plan.leaf_deadline(UnixMillis(1_000), UnixMillis(now)).0;
+    assert_eq!(deadline(plan(None), 0), 1_000);
+    assert_eq!(deadline(plan(Some(300)), 0), 300);
+    assert_eq!(deadline(plan(Some(300)), 900), 1_000);
+    assert!(!plan(Some(300)).is_paced());
+}
+
+#[test]
 fn a_wave_is_hosts_or_a_share() {
     for good in ["1", "1%", "100%", "1048576"] {
         assert_eq!(good.parse::<Wave>().unwrap().to_string(), good);
@@ -162,8 +175,10 @@ fn the_stored_form_reads_back() {
         concurrency: Some(20),
         waves: waves(&["1", "10%", "100%"]),
         stop_after_failures: Some(5),
+        leaf_timeout_ms: Some(60_000),
     };
-    assert_eq!(whole.to_string(), "concurrency=20 waves=1,10%,100% stop=5");
+    let text = "concurrency=20 waves=1,10%,100% stop=5 leaf-ms=60000";
+    assert_eq!(whole.to_string(), text);
     for plan in [whole, Plan::default()] {
         assert_eq!(plan.to_string().parse(), Ok(plan));
     }

@@ -52,11 +52,12 @@ pub enum Targets {
 }
 
 /// Keys that every type knows.
-const COMMON_KEYS: [&str; 6] = [
+const COMMON_KEYS: [&str; 7] = [
     "uuids",
     "uuid",
     "selector",
     "timeoutSeconds",
+    "leafTimeoutSeconds",
     "pacing",
     "clientToken",
 ];
@@ -74,10 +75,22 @@ impl TaskParam {
     pub fn parse(task_type: TaskType, param: &str) -> Result<Self, Fault> {
         let mut members = Members::parse(param)?;
         refuse_unknown(&members, task_type)?;
+        let timeout_ms = seconds(&mut members, "timeoutSeconds")?;
+        let timeout_ms = timeout_ms.unwrap_or(TASK_TIMEOUT_MS_DEFAULT);
+        let leaf_timeout_ms = seconds(&mut members, "leafTimeoutSeconds")?;
+        if leaf_timeout_ms.is_some_and(|it| it > timeout_ms) {
+            return Err(illegal(&format!(
+                "leafTimeoutSeconds must be at most timeoutSeconds, which is {}; give a longer timeoutSeconds",
+                timeout_ms / 1_000
+            )));
+        }
         Ok(Self {
             hosts: targets(&mut members)?,
-            timeout_ms: timeout_ms(&mut members)?,
-            plan: pacing::plan(&mut members)?,
+            timeout_ms,
+            plan: Plan {
+                leaf_timeout_ms,
+                ..pacing::plan(&mut members)?
+            },
             client_token: client_token(&mut members)?,
             work: match task_type {
                 TaskType::ClientProblemCheck => Work::Check(check_work(&mut members)?),
@@ -162,21 +175,19 @@ fn targets(members: &mut Members) -> Result<Targets, Fault> {
     }
 }
 
-fn timeout_ms(members: &mut Members) -> Result<i64, Fault> {
-    let Some(value) = members.take("timeoutSeconds") else {
-        return Ok(TASK_TIMEOUT_MS_DEFAULT);
+/// A time in seconds, in ms.
+fn seconds(members: &mut Members, key: &str) -> Result<Option<i64>, Fault> {
+    let Some(value) = members.take(key) else {
+        return Ok(None);
     };
     value
         .as_i64()
         .and_then(|seconds| seconds.checked_mul(1_000))
         .filter(|ms| (TASK_TIMEOUT_MS_MIN..=TASK_TIMEOUT_MS_MAX).contains(ms))
+        .map(Some)
         .ok_or_else(|| {
             let (min, max) = (TASK_TIMEOUT_MS_MIN / 1_000, TASK_TIMEOUT_MS_MAX / 1_000);
-            must(
-                "timeoutSeconds",
-                &format!("a whole number from {min} to {max}"),
-                &value,
-            )
+            must(key, &format!("a whole number from {min} to {max}"), &value)
         })
 }
 

@@ -80,7 +80,7 @@ fn order_of(root: &Root, leaf: LeafId, host: &HostUuid, now: UnixMillis) -> Orde
         task_type: root.task_type.number().into(),
         work: root.work.clone(),
         issued_ms: now.0,
-        deadline_ms: root.deadline.0,
+        deadline_ms: root.plan.leaf_deadline(root.deadline, now).0,
         operator: root.operator.clone(),
     }
 }

@@ -1,5 +1,7 @@
 //! How leaves end when hosts do not answer, on a real store and a clock that the test moves.
 
+pub(super) mod fleet;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use model::{HostUuid, Plan, Reason, TaskType};

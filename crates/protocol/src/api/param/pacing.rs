@@ -33,6 +33,7 @@ pub(super) fn plan(members: &mut Members) -> Result<Plan, Fault> {
         concurrency: count(&mut object, "concurrency")?,
         waves: waves(&mut object)?,
         stop_after_failures: count(&mut object, "stopAfterFailures")?,
+        leaf_timeout_ms: None,
     };
     if !plan.is_paced() {
         return Err(illegal(&format!(

@@ -311,3 +311,31 @@ fn pacing_that_cannot_be_kept_is_refused_by_name() {
         refused(ClientDevOps, &param, words);
     }
 }
+
+#[test]
+fn each_host_may_have_a_time_of_its_own() {
+    let plan = |extra: &str| {
+        let param = format!(r#"{{"command":"id",{extra}}}"#);
+        TaskParam::parse(ClientDevOps, &param).unwrap().plan
+    };
+    assert_eq!(plan(r#""timeoutSeconds":9"#).leaf_timeout_ms, None);
+    let both = plan(r#""leafTimeoutSeconds":1,"pacing":{"concurrency":2}"#);
+    assert_eq!(both.to_string(), "concurrency=2 leaf-ms=1000");
+    let week = plan(r#""leafTimeoutSeconds":604800,"timeoutSeconds":604800"#);
+    assert_eq!(week.leaf_timeout_ms, Some(TASK_TIMEOUT_MS_MAX));
+    for (bad, words) in [
+        (
+            "0",
+            &["leafTimeoutSeconds must be a whole number from 1 to 604800"][..],
+        ),
+        ("604801", &["leafTimeoutSeconds must be a whole number"]),
+        ("\"9\"", &["leafTimeoutSeconds must be a whole number"]),
+        (
+            "3601",
+            &["at most timeoutSeconds, which is 3600", "give a longer"],
+        ),
+    ] {
+        let param = format!(r#"{{"command":"id","leafTimeoutSeconds":{bad}}}"#);
+        refused(ClientDevOps, &param, words);
+    }
+}

@@ -32,9 +32,12 @@ pub(crate) struct Args {
     /// What is to be done, such as command='systemctl is-active sshd' or mode=2; numbers, true, false, [...] and {...} are JSON
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = crate::cmd::key_value)]
     params: Vec<(String, String)>,
-    /// Seconds that the task may take
+    /// Seconds that the task may take, waiting for hosts and turns included
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<i64>,
+    /// Seconds that each host has, from when its order is sent
+    #[arg(long, value_name = "SECONDS")]
+    leaf_timeout: Option<i64>,
     /// Most hosts that are at it at the same time
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
@@ -144,14 +147,17 @@ fn param(args: &Args) -> Result<String, Usage> {
     if !args.hosts.is_empty() {
         object.insert("uuids".to_owned(), json!(args.hosts));
     }
-    if let Some(seconds) = args.timeout
-        && object
-            .insert("timeoutSeconds".to_owned(), json!(seconds))
-            .is_some()
-    {
-        return Err(Usage(
-            "give the time with --timeout or with -p timeoutSeconds, not both".to_owned(),
-        ));
+    for (option, key, given) in [
+        ("--timeout", "timeoutSeconds", args.timeout),
+        ("--leaf-timeout", "leafTimeoutSeconds", args.leaf_timeout),
+    ] {
+        if let Some(seconds) = given
+            && object.insert(key.to_owned(), json!(seconds)).is_some()
+        {
+            return Err(Usage(format!(
+                "give the time with {option} or with -p {key}, not both"
+            )));
+        }
     }
     let pacing = pacing(args);
     if !pacing.is_empty()
@@ -218,6 +224,7 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect(),
             timeout: Some(60),
+            leaf_timeout: None,
             concurrency: None,
             waves: Vec::new(),
             stop_after_failures: None,
@@ -262,12 +269,14 @@ mod tests {
             concurrency: Some(20),
             waves: vec!["1".to_owned(), "10%".to_owned()],
             stop_after_failures: Some(5),
+            leaf_timeout: Some(30),
             ..args(&[], true, &[("command", "id")])
         };
         let text = param(&paced).unwrap();
         let read: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({"concurrency": 20, "waves": ["1", "10%"], "stopAfterFailures": 5});
         assert_eq!(read["pacing"], expected);
+        assert_eq!(read["leafTimeoutSeconds"], 30);
         assert!(TaskParam::parse(TaskType::ClientDevOps, &text).is_ok());
         let both = Args {
             concurrency: Some(20),
