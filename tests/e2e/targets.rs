@@ -81,7 +81,7 @@ async fn a_task_is_done_again_only_where_it_did_not_succeed() {
 
     let client = server.client();
     let id = root.parse().unwrap();
-    let again = client.rerun_task(id, &[], &[]).await.unwrap();
+    let again = client.rerun_task(id, &[], &[], &[]).await.unwrap();
     assert_eq!(again.total_count, 2);
     let rerun = server.task(&again.task_id).await;
     assert_eq!(rerun.rerun_of, root);
@@ -95,7 +95,7 @@ async fn a_task_is_done_again_only_where_it_did_not_succeed() {
 
     let reasons = [Reason::NeverDelivered];
     let again = client
-        .rerun_task(id, &[Status::Timeout], &reasons)
+        .rerun_task(id, &[Status::Timeout], &reasons, &[])
         .await
         .unwrap();
     let leaves = server.leaves(&again.task_id).await;
@@ -103,11 +103,49 @@ async fn a_task_is_done_again_only_where_it_did_not_succeed() {
     assert_eq!(leaves[0].1.uuid, away.uuid);
     assert_ne!(leaves[0].1.uuid, good.uuid);
     let none = client
-        .rerun_task(id, &[Status::Init], &[])
+        .rerun_task(id, &[Status::Init], &[], &[])
         .await
         .unwrap_err();
     assert!(
         none.to_string().contains("no host of that task is left"),
         "{none}"
     );
+}
+
+#[tokio::test]
+async fn a_task_is_done_again_on_the_hosts_that_are_named() {
+    let server = Server::start(&[]).await;
+    let agents = [
+        Agent::online(&server).await,
+        Agent::online(&server).await,
+        Agent::online(&server).await,
+    ];
+    let param = json!({"command": "true", "uuids": [agents[0].uuid, agents[1].uuid]});
+    let root = server.create(ClientDevOps, param).await;
+    server.ended(&root).await;
+
+    let [first, other, stranger] = agents.each_ref().map(|it| it.uuid.as_str());
+    let rerun = ["task", "rerun", &root, "-o", "json"];
+    let said = server
+        .sickbay(&[&rerun[..], &["--host", first]].concat())
+        .await;
+    let again: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let again = again["TaskId"].as_str().unwrap();
+    let leaves = server.leaves(again).await;
+    assert_eq!(leaves.len(), 1);
+    assert_eq!(leaves[0].1.uuid, first);
+    assert_eq!(server.task(again).await.rerun_of, root);
+
+    for refused in [
+        &["--host", stranger][..],
+        &["--host", other, "--status", "FAIL"],
+        &["--host", other, "--reason", "never_delivered"],
+        &["--host", "inet-of-nobody"],
+    ] {
+        let said = server.sickbay(&[&rerun[..], refused].concat()).await;
+        assert_ne!(said.code, 0, "{said:?}");
+        let uuid = refused[1];
+        assert!(said.err.contains(uuid), "{said:?}");
+    }
+    assert_eq!(server.tasks(ClientDevOps).await.len(), 2);
 }

@@ -172,7 +172,8 @@ impl Client {
         self.call("ListUnfinishedOnceTask", &params).await
     }
 
-    /// Does a task again on the hosts whose part stands so; without statuses where it failed or timed out.
+    /// Does a task again on the hosts whose part stands so. Without statuses: where it failed or timed out or, if hosts are
+    /// named, has ended on those.
     ///
     /// # Errors
     /// See [`Client::call`].
@@ -181,6 +182,7 @@ impl Client {
         root: TaskId,
         statuses: &[Status],
         reasons: &[Reason],
+        uuids: &[String],
     ) -> Result<GenerateOnceTask, Error> {
         let mut params = vec![("TaskId".to_owned(), root.to_string())];
         for (at, status) in statuses.iter().enumerate() {
@@ -188,6 +190,9 @@ impl Client {
         }
         for (at, reason) in reasons.iter().enumerate() {
             params.push((format!("ReasonList.{}", at + 1), reason.wire().to_owned()));
+        }
+        if !uuids.is_empty() {
+            params.push(("Uuids".to_owned(), uuids.join(",")));
         }
         let params: Vec<(&str, String)> = params
             .iter()

@@ -154,6 +154,20 @@ fn targets(members: &mut Members) -> Result<Targets, Fault> {
         (None, Some(value)) => ("uuid", value),
         (None, None) => return Ok(Targets::All),
     };
+    match read_uuids(key, value)? {
+        none if none.is_empty() => Err(illegal(&format!(
+            "{key} names no host; leave it out to mean all hosts"
+        ))),
+        uuids => Ok(Targets::Uuids(uuids)),
+    }
+}
+
+/// The uuids in a string with commas or an array of strings, each once, in their order; `key` is what
+/// the caller calls them.
+///
+/// # Errors
+/// `IllegalParam` if one is not a uuid or they are too many.
+pub fn read_uuids(key: &str, value: Value) -> Result<Vec<HostUuid>, Fault> {
     let mut seen = HashSet::new();
     let mut uuids = Vec::new();
     for name in names(key, value)? {
@@ -165,10 +179,7 @@ fn targets(members: &mut Members) -> Result<Targets, Fault> {
         }
     }
     match uuids.len() {
-        0 => Err(illegal(&format!(
-            "{key} names no host; leave it out to mean all hosts"
-        ))),
-        1..=ROOT_HOSTS_MAX => Ok(Targets::Uuids(uuids)),
+        0..=ROOT_HOSTS_MAX => Ok(uuids),
         many => Err(illegal(&format!(
             "{key} must name at most {ROOT_HOSTS_MAX} hosts, was {many}"
         ))),

@@ -4,7 +4,7 @@ mod row;
 
 use model::{Reason, Status, TaskId, TaskType, limits};
 use protocol::api::Done;
-use protocol::api::param::TaskParam;
+use protocol::api::param::{TaskParam, read_uuids};
 use protocol::api::task::{
     DescribeOnceTask, DescribeOnceTaskLeafRecordPage, GenerateOnceTask, LeafRecord,
     ListUnfinishedOnceTask, OnceTaskInfo, Task, TaskInfo,
@@ -15,7 +15,7 @@ use store::{Leaf, LeafQuery, LeafSlot, Page, PageRequest, Root, RootQuery, Windo
 use super::Call;
 use super::call::page_info;
 use crate::service::Error;
-use crate::service::task::NewTask;
+use crate::service::task::{NewTask, Rerun};
 use row::{info, leaf_record, leaf_row, root_row, unfinished_row};
 
 /// `GenerateOnceTask`.
@@ -46,7 +46,7 @@ pub(super) async fn generate(call: &Call<'_>) -> Result<GenerateOnceTask, Error>
     Ok(created(&root))
 }
 
-/// `RerunOnceTask`: the same work again on the hosts where it did not succeed.
+/// `RerunOnceTask`: the same work again on the hosts where it did not succeed, or on those named.
 pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
     let id = task_id("TaskId", call.params.required("TaskId")?)?;
     let TaskId::Root(id) = id else {
@@ -55,9 +55,15 @@ pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
     };
     let old = call.app.tasks.root(id).await?;
     call.may_create(old.task_type)?;
+    let uuids = match call.params.get("Uuids") {
+        Some(text) => read_uuids("Uuids", text.to_owned().into())?,
+        None => Vec::new(),
+    };
     let mut statuses = statuses(call)?;
     if statuses.is_empty() {
         statuses = vec![Status::Fail, Status::Timeout];
+        // Who names hosts means them, however they ended.
+        statuses.extend((!uuids.is_empty()).then_some(Status::Success));
     }
     let mut reasons = Vec::new();
     for text in call.params.list("ReasonList") {
@@ -69,10 +75,13 @@ pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
             })?,
         );
     }
-    let tasks = &call.app.tasks;
-    let root = tasks
-        .rerun(call.caller, old, statuses, &reasons, call.nonce)
-        .await?;
+    let rerun = Rerun {
+        old,
+        statuses,
+        reasons,
+        uuids,
+    };
+    let root = call.app.tasks.rerun(call.caller, rerun, call.nonce).await?;
     Ok(created(&root))
 }
 

@@ -1,9 +1,11 @@
 //! Root tasks and their leaves: create, look, cancel.
 
+mod rerun;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{LeafId, Reason, RootId, Status, TaskId, TaskType, limits};
+use model::{LeafId, RootId, Status, TaskId, TaskType, limits};
 use protocol::answer::Answer;
 use protocol::api::param::TaskParam;
 use protocol::error::{Code, Fault};
@@ -16,6 +18,7 @@ use super::{Bundles, Checker, Error};
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::engine::{Engine, Signer};
+pub(crate) use rerun::Rerun;
 
 /// The service of tasks.
 pub(crate) struct Tasks {
@@ -140,57 +143,6 @@ impl Tasks {
             request_digest,
             rerun_of: None,
             plan: new.param.plan,
-        };
-        self.start(root, hosts).await
-    }
-
-    /// Does the same work again on those hosts of a root whose leaves stand in one of `statuses` and,
-    /// unless `reasons` is empty, ended for one of them: a new root.
-    pub(crate) async fn rerun(
-        &self,
-        caller: &Caller,
-        old: Root,
-        statuses: Vec<Status>,
-        reasons: &[Reason],
-        nonce: &str,
-    ) -> Result<Root, Error> {
-        let mut hosts = Vec::new();
-        let query = LeafQuery::Root {
-            root: old.id,
-            statuses,
-        };
-        for number in 1.. {
-            let size = limits::LEAF_PAGE_SIZE_MAX;
-            let page = PageRequest { number, size };
-            let rows = self.store.leaf_page(&query, page, 0).await?.rows;
-            let keeps = |it: &&Leaf| reasons.is_empty() || reasons.contains(&it.state.reason);
-            hosts.extend(rows.iter().filter(keeps).map(|it| it.host));
-            if rows.is_empty() {
-                break;
-            }
-        }
-        let stored = self.store.host_get_many(&hosts).await?;
-        let there = stored.iter().filter(|it| it.removed_at.is_none());
-        let hosts: Vec<HostNo> = there.map(|it| it.number).collect();
-        if hosts.is_empty() {
-            let text =
-                "Illegal param: no host of that task is left to run it again. Nothing was created.";
-            return Err(Fault::new(Code::IllegalParam, text).into());
-        }
-        let now = self.clock.now();
-        let root = NewRoot {
-            id: RootId::new(now, crate::random::bytes()?),
-            task_type: old.task_type,
-            name: old.name,
-            source: old.source,
-            operator: caller.name.clone(),
-            work: old.work,
-            created_at: now,
-            deadline: now.plus(old.deadline.since(old.created_at)),
-            request_key: format!("nonce:{}:{nonce}", caller.key_id),
-            request_digest: [0; 32],
-            rerun_of: Some(old.id),
-            plan: old.plan,
         };
         self.start(root, hosts).await
     }

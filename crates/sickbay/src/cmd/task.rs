@@ -53,7 +53,7 @@ pub(crate) enum Command {
         /// The task
         id: TaskId,
     },
-    /// Do the work of a task again where it failed or timed out: a new task
+    /// Do the work of a task again where it failed or timed out, or on hosts that you name: a new task
     Rerun {
         /// The task
         id: TaskId,
@@ -63,6 +63,9 @@ pub(crate) enum Command {
         /// Only where it ended for such a reason, such as never_delivered
         #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = reason)]
         reason: Vec<Reason>,
+        /// On this host of the task, however its part ended; give it again for more
+        #[arg(long = "host", value_name = "UUID", value_delimiter = ',')]
+        hosts: Vec<String>,
         /// Follow the new task until it has ended
         #[arg(long, conflicts_with = "wait")]
         watch: bool,
@@ -138,10 +141,11 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
             id,
             status,
             reason,
+            hosts,
             watch,
             wait,
         } => {
-            let created = client.rerun_task(id, &status, &reason).await?;
+            let created = client.rerun_task(id, &status, &reason, &hosts).await?;
             let manner = match (watch, wait) {
                 (true, _) => Some(watch::Manner::Watch),
                 (false, true) => Some(watch::Manner::Wait),
