@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 pub(crate) use orders::Signer;
-pub(crate) use sessions::{Session, Sessions};
+pub(crate) use sessions::{Line, Session, Sessions};
 
 /// How often a round runs when nothing wakes it.
 const ROUND: Duration = Duration::from_secs(1);

@@ -15,14 +15,13 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use model::LeafId;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Peer};
 use crate::listen::Place;
 use enrolments::Enrolments;
-use socket::Socket;
+use socket::{Socket, accept_key};
 
 /// Owns the tasks of all sessions, so that a stopping node can wait for them.
 #[derive(Debug, Default)]
@@ -90,7 +89,7 @@ pub(crate) async fn agent_door(
         && says(header::SEC_WEBSOCKET_VERSION, "13");
     let key = headers
         .get(header::SEC_WEBSOCKET_KEY)
-        .map(|it| derive_accept_key(it.as_bytes()));
+        .map(|it| accept_key(it.as_bytes()));
     let (true, Some(accept)) = (asks, key) else {
         return plain(
             StatusCode::UPGRADE_REQUIRED,
@@ -102,8 +101,8 @@ pub(crate) async fn agent_door(
     app.gateway.tasks.spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
-                let socket = Socket::new(TokioIo::new(upgraded)).await;
-                session::run(in_session, socket, peer, place.as_deref()).await;
+                let socket = Socket::new(TokioIo::new(upgraded));
+                session::run(in_session, socket, peer, place).await;
             }
             Err(error) => tracing::debug!(%error, "a connection was not upgraded"),
         }

@@ -8,7 +8,6 @@ use model::{HostUuid, Plan, Reason, TaskType};
 use ring::hmac;
 use ring::signature::Ed25519KeyPair;
 use store::{NewHost, NewRoot, SqliteStore};
-use tokio::sync::mpsc;
 
 use super::*;
 
@@ -161,13 +160,12 @@ async fn a_command_that_may_have_arrived_is_not_taken_back_when_sending_it_again
     let engine = house.engine();
     let leaf = house.command(HOUR_MS).await;
     house.happens(leaf, Event::Taken).await;
-    let (frames, line) = mpsc::channel(1);
-    drop(line);
+    let line = Arc::new(Line::default());
+    line.close();
     let session = Session {
         id: 1,
         uuid: house.uuid.clone(),
-        frames,
-        close: CancellationToken::new(),
+        line,
     };
     assert!(engine.sessions.add(house.host, session));
     house.at(&engine, CONFIRM_MS).await;

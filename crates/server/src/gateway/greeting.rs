@@ -135,7 +135,7 @@ async fn known(app: &App, hello: &Hello) -> Result<Guest, Denied> {
         Ok(uuid) => app.store.host_get(&uuid).await?,
         Err(_) => None,
     };
-    let Some(host) = host.filter(|it| it.removed_at.is_none()) else {
+    let Some(mut host) = host.filter(|it| it.removed_at.is_none()) else {
         let message = "this host is not known here, or was removed: enrol it again";
         return Err(refused(refusal::UNKNOWN_HOST, message));
     };
@@ -145,9 +145,16 @@ async fn known(app: &App, hello: &Hello) -> Result<Guest, Denied> {
     }
     let facts = intake::facts(&hello.facts);
     let facts = facts.and_then(|it| serde_json::to_string(&it).ok());
-    let version = version_of(hello);
+    host.agent_version = version_of(hello);
+    // The session keeps the host for as long as it lasts; its facts are in the store.
+    host.facts = String::new();
     app.store
-        .host_seen(host.number, version, facts, app.clock.now())
+        .host_seen(
+            host.number,
+            host.agent_version.clone(),
+            facts,
+            app.clock.now(),
+        )
         .await?;
     let held = hello
         .held_leaf_ids

@@ -1,6 +1,7 @@
 //! One session, from greeting to good-bye.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{LeafId, limits};
@@ -8,65 +9,106 @@ use protocol::frame::{DownFrame, Refused, UpFrame, refusal};
 use protocol::order::leaf_of;
 use store::{Host, HostNo};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::greeting::{Denied, Guest, greet, welcome};
 use super::socket::{Error, Socket};
 use crate::app::{App, Peer};
-use crate::engine::Session;
+use crate::engine::{Line, Session};
 use crate::listen::Place;
 use crate::service::Arriving;
 
 /// Runs a session until it ends. The place of its connection is told when the other end is known.
-pub(super) async fn run<S>(app: App, mut socket: Socket<S>, peer: Peer, place: Option<&Place>)
+pub(super) async fn run<S>(app: App, mut socket: Socket<S>, peer: Peer, place: Option<Arc<Place>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     // Sessions are ordered by their arrival: see `Sessions::add`.
     let id = app.gateway.next_id();
-    let guest = match greet(&app, &mut socket, peer).await {
+    // What a greeting needs is large, and is given back before the long wait that a session is.
+    let opened = Box::pin(open(&app, &mut socket, peer, place.as_deref())).await;
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(Over::Gone) => return,
+        Err(Over::Said) => return socket.close().await,
+    };
+    let mut running = Running {
+        app: &app,
+        id,
+        host: opened.host.number,
+        only: opened.only,
+        known: HashSet::new(),
+        confirmed: Vec::new(),
+        arriving: HashMap::new(),
+    };
+    match opened.only {
+        Some(leaf) => Box::pin(running.serve_checker(socket, opened, leaf)).await,
+        None => running.serve_host(socket, opened).await,
+    }
+}
+
+/// A session that begins.
+struct Opened {
+    host: Host,
+    /// Leaves that the agent holds.
+    held: Vec<LeafId>,
+    /// The only leaf of a stand-alone checker.
+    only: Option<LeafId>,
+    first: UpFrame,
+}
+
+/// Why a session did not begin.
+enum Over {
+    /// The connection is of no use.
+    Gone,
+    /// The other end was told; the connection is to be closed.
+    Said,
+}
+
+/// Greets the other end and waits until it speaks.
+async fn open<S>(
+    app: &App,
+    socket: &mut Socket<S>,
+    peer: Peer,
+    place: Option<&Place>,
+) -> Result<Opened, Over>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let guest = match greet(app, socket, peer).await {
         Ok(guest) => guest,
         Err(Denied::Refused(refused)) => {
             tracing::info!(peer.address = %peer.address, code = refused.code, "a session was refused");
             socket.send(DownFrame::Refused(refused)).await.ok();
-            return socket.close().await;
+            return Err(Over::Said);
         }
         Err(Denied::Gone(why)) => {
             tracing::debug!(peer.address = %peer.address, why, "a session did not begin");
-            return;
+            return Err(Over::Gone);
         }
     };
     let (host, held, only) = match guest {
         Guest::Host { host, held } => (host, held, None),
         Guest::Checker { leaf, host } => (host, Vec::new(), Some(leaf)),
         Guest::Newcomer { host } => {
-            socket.send(welcome(&app, &host)).await.ok();
-            return socket.close().await;
+            socket.send(welcome(app, &host)).await.ok();
+            return Err(Over::Said);
         }
     };
     if let (Some(place), None) = (place, only) {
         place.known();
     }
-    let mut socket = socket.greeted().await;
-    let Some(first) = first_frame(&app, &mut socket, &host).await else {
+    socket.greeted();
+    let Some(first) = first_frame(app, socket, &host).await else {
         tracing::debug!(host.id = %host.uuid, "a session ended before its agent spoke");
-        return;
+        return Err(Over::Gone);
     };
-    let mut running = Running {
-        app: &app,
-        id,
-        host: host.number,
+    Ok(Opened {
+        host,
+        held,
         only,
-        known: HashSet::new(),
-        confirmed: Vec::new(),
-        arriving: HashMap::new(),
-    };
-    match only {
-        Some(leaf) => running.serve_checker(socket, &host, leaf, first).await,
-        None => running.serve_host(socket, &host, held, first).await,
-    }
+        first,
+    })
 }
 
 /// Welcomes the other end and waits until it speaks: an agent may have given up this connection while
@@ -98,33 +140,39 @@ pub(super) struct Running<'a> {
 }
 
 impl Running<'_> {
-    async fn serve_host<S>(
-        &mut self,
-        mut socket: Socket<S>,
-        host: &Host,
-        held: Vec<LeafId>,
-        first: UpFrame,
-    ) where
+    async fn serve_host<S>(&mut self, mut socket: Socket<S>, opened: Opened)
+    where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (frames, line) = mpsc::channel(limits::SESSION_QUEUE_FRAMES_MAX);
-        let close = CancellationToken::new();
+        let Opened {
+            host, held, first, ..
+        } = opened;
+        let line = Arc::new(Line::default());
         let session = Session {
             id: self.id,
             uuid: host.uuid.clone(),
-            frames,
-            close: close.clone(),
+            line: Arc::clone(&line),
         };
         let sessions = &self.app.engine.sessions;
         if !sessions.add(self.host, session) {
             tracing::debug!(host.id = %host.uuid, "a newer session of this host is there");
-            return socket.close().await;
+            return Box::pin(socket.close()).await;
         }
         tracing::info!(host.id = %host.uuid, host.name = ?host.name, "a host has connected");
-        let end = match self.hand_out(host, &held).await {
-            Ok(()) => self.serve(&mut socket, line, &close, first).await,
+        let end = match Box::pin(self.hand_out(&host, held)).await {
+            Ok(()) => self.serve(&mut socket, &line, first).await,
             Err(why) => End::Unserved(why),
         };
+        line.close();
+        Box::pin(self.ended(socket, host, end)).await;
+    }
+
+    /// Says why a session ended, and sees to its leaves.
+    async fn ended<S>(&self, mut socket: Socket<S>, host: Host, end: End)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let sessions = &self.app.engine.sessions;
         let was_current = sessions.remove(self.host, self.id);
         let goodbye = match (end, was_current) {
             (End::Gone(why), _) => {
@@ -159,12 +207,12 @@ impl Running<'_> {
         }
         if was_current {
             tracing::info!(host.id = %host.uuid, host.name = ?host.name, "a host has disconnected");
-            self.gone(host).await;
+            self.gone(&host).await;
         }
     }
 
     /// Hands out what waits for a host that has just connected.
-    async fn hand_out(&self, host: &Host, held: &[LeafId]) -> Result<(), &'static str> {
+    async fn hand_out(&self, host: &Host, held: Vec<LeafId>) -> Result<(), &'static str> {
         let app = self.app;
         let failed = |error: store::Error| {
             let source = &error as &dyn std::error::Error;
@@ -176,7 +224,7 @@ impl Running<'_> {
             return Err("this host was removed");
         }
         app.engine
-            .host_connected(self.host, held)
+            .host_connected(self.host, &held)
             .await
             .map_err(failed)
     }
@@ -194,15 +242,11 @@ impl Running<'_> {
         }
     }
 
-    async fn serve_checker<S>(
-        &mut self,
-        mut socket: Socket<S>,
-        host: &Host,
-        leaf: LeafId,
-        first: UpFrame,
-    ) where
+    async fn serve_checker<S>(&mut self, mut socket: Socket<S>, opened: Opened, leaf: LeafId)
+    where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let Opened { host, first, .. } = opened;
         let Some(_turn) = self.app.gateway.check_alone(leaf) else {
             let refused = Refused {
                 code: refusal::BAD_TICKET.to_owned(),
@@ -221,9 +265,7 @@ impl Running<'_> {
         if socket.send(DownFrame::Order(order)).await.is_err() {
             return;
         }
-        let (_frames, line) = mpsc::channel(1);
-        self.serve(&mut socket, line, &CancellationToken::new(), first)
-            .await;
+        self.serve(&mut socket, &Line::default(), first).await;
         socket.close().await;
     }
 
@@ -236,46 +278,49 @@ impl Running<'_> {
         }
     }
 
-    async fn serve<S>(
-        &mut self,
-        socket: &mut Socket<S>,
-        mut line: mpsc::Receiver<DownFrame>,
-        close: &CancellationToken,
-        first: UpFrame,
-    ) -> End
+    async fn serve<S>(&mut self, socket: &mut Socket<S>, line: &Line, first: UpFrame) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let silence = Duration::from_millis(limits::SESSION_SILENCE_MS_MAX);
         let sending = Duration::from_millis(limits::SESSION_GREETING_MS_MAX);
-        let mut heard = Instant::now();
-        let mut first = Some(first);
+        let mut until = Instant::now() + silence;
+        let mut came = Some(first);
         loop {
-            let reply = tokio::select! {
-                biased;
-                () = self.app.gateway.shutdown.cancelled() => return End::Shutdown,
-                () = close.cancelled() => return End::Closed,
-                Some(frame) = line.recv() => {
-                    self.note(&frame);
-                    Some(frame)
-                }
-                received = next(socket, &mut first, heard + silence) => match received {
-                    Ok(Ok(frame)) => {
-                        heard = Instant::now();
-                        match self.take(frame).await {
-                            Ok(reply) => reply,
-                            Err(why) => return End::Misbehaved(why),
-                        }
-                    }
-                    Ok(Err(Error::NotAFrame)) => return End::Misbehaved("not a frame of this protocol"),
-                    Ok(Err(_)) => return End::Gone("the connection is gone"),
-                    Err(_) => return End::Gone("nothing was heard for too long"),
+            let reply = match came.take() {
+                // What a frame leads to is large, and rare: only the wait for it lies in the session.
+                Some(frame) => match Box::pin(self.take(frame)).await {
+                    Ok(reply) => reply,
+                    Err(why) => return End::Misbehaved(why),
                 },
-                // Nothing else is there.
-                () = std::future::ready(()), if !self.confirmed.is_empty() => {
-                    self.confirm().await;
-                    None
-                }
+                None => tokio::select! {
+                    biased;
+                    () = self.app.gateway.shutdown.cancelled() => return End::Shutdown,
+                    frame = line.next() => match frame {
+                        Some(frame) => {
+                            self.note(&frame);
+                            Some(frame)
+                        }
+                        None => return End::Closed,
+                    },
+                    received = tokio::time::timeout_at(until, socket.receive()) => match received {
+                        Ok(Ok(frame)) => {
+                            until = Instant::now() + silence;
+                            came = Some(frame);
+                            None
+                        }
+                        Ok(Err(Error::NotAFrame | Error::Violated(_))) => {
+                            return End::Misbehaved("not a frame of this protocol");
+                        }
+                        Ok(Err(_)) => return End::Gone("the connection is gone"),
+                        Err(_) => return End::Gone("nothing was heard for too long"),
+                    },
+                    // Nothing else is there.
+                    () = std::future::ready(()), if !self.confirmed.is_empty() => {
+                        Box::pin(self.confirm()).await;
+                        None
+                    }
+                },
             };
             let Some(frame) = reply else { continue };
             match tokio::time::timeout(sending, socket.send(frame)).await {
@@ -284,21 +329,6 @@ impl Running<'_> {
                 Err(_) => return End::Gone("the host does not take what is sent"),
             }
         }
-    }
-}
-
-/// The next frame: the one that is here already, or one that comes before `until`.
-async fn next<S>(
-    socket: &mut Socket<S>,
-    first: &mut Option<UpFrame>,
-    until: Instant,
-) -> Result<Result<UpFrame, Error>, tokio::time::error::Elapsed>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    match first.take() {
-        Some(frame) => Ok(Ok(frame)),
-        None => tokio::time::timeout_at(until, socket.receive()).await,
     }
 }
 
