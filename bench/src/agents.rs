@@ -17,7 +17,7 @@ use protocol::frame::{
     SignedOrder, Up, UpFrame, Welcome, session_message,
 };
 use protocol::order::{self, Order};
-use protocol::tls::{Fingerprint, client_config};
+use protocol::tls::{Fingerprint, agent_config};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -55,7 +55,7 @@ pub(crate) struct Route {
 
 impl Route {
     pub(crate) fn new(url: &str, pin: Option<Fingerprint>) -> anyhow::Result<Self> {
-        let mut config = Arc::unwrap_or_clone(client_config(pin)?);
+        let mut config = Arc::unwrap_or_clone(agent_config(pin)?);
         // Each agent is another host: none knows what another has agreed upon.
         config.resumption = Resumption::disabled();
         Ok(Self {

@@ -98,7 +98,7 @@ impl Route {
     /// [`Error::NoTrust`] or [`Error::BadProxy`].
     pub fn new(endpoint: Endpoint, pin: Option<Fingerprint>) -> Result<Self, Error> {
         let tls = match endpoint.tls {
-            true => Some(tls::client_config(pin).map_err(Error::NoTrust)?),
+            true => Some(tls::agent_config(pin).map_err(Error::NoTrust)?),
             false => None,
         };
         let proxy = Proxy::from_environment(&endpoint)?;

@@ -54,6 +54,9 @@ pub const REQUEST_HEAD_MS_MAX: u64 = 15_000;
 pub const CONNECTIONS_MAX: usize = 18_000;
 /// Time that a TLS handshake may take, in ms.
 pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// Agents whose TLS handshake may wait for its turn; more are turned away and come back. As many again
+/// for everybody else.
+pub const HANDSHAKES_WAITING_MAX: usize = 4_096;
 /// Longest task name, source and other short text that is stored, in bytes.
 pub const SHORT_TEXT_BYTES_MAX: usize = 256;
 

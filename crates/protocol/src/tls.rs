@@ -64,6 +64,21 @@ impl std::fmt::Display for Fingerprint {
     }
 }
 
+/// What an agent calls its protocol in its first word (ALPN, RFC 7301), so that a node tells a fleet
+/// that comes back from everybody else.
+pub const AGENT_PROTOCOL: &[u8] = b"sickbay-agent";
+
+/// An agent's TLS set-up: that of [`client_config`], and it says that it is an agent.
+///
+/// # Errors
+/// Those of [`client_config`].
+pub fn agent_config(pin: Option<Fingerprint>) -> Result<Arc<ClientConfig>, Error> {
+    let mut config = Arc::unwrap_or_clone(client_config(pin)?);
+    // A proxy in front of the node may end a handshake that offers nothing it knows.
+    config.alpn_protocols = vec![AGENT_PROTOCOL.to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// A client's TLS set-up: trusts exactly the certificate `pin`, or without one the host's roots.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Owns how many connections there are, and how long each may take over what it does.
 
+mod handshake;
 mod places;
 mod stall;
 
@@ -28,6 +29,7 @@ use tower_service::Service as _;
 
 use crate::app::Peer;
 use crate::gateway::plain;
+use handshake::Handshakes;
 pub(crate) use places::{Block, Place};
 use places::{Places, connections_max};
 use stall::Stall;
@@ -41,6 +43,7 @@ pub(crate) async fn serve(
 ) {
     let tasks = TaskTracker::new();
     let places = Places::new(connections_max());
+    let handshakes = tls.map(|it| Arc::new(Handshakes::new(Arc::clone(it.config()))));
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -62,13 +65,13 @@ pub(crate) async fn serve(
         let door = Door {
             peer: Peer {
                 address: address.ip(),
-                secure: tls.is_some(),
+                secure: handshakes.is_some(),
             },
             place: Arc::new(place),
             router: router.clone(),
         };
-        let (tls, shutdown) = (tls.clone(), shutdown.clone());
-        tasks.spawn(door.connection(Stall::new(stream, limit), tls, shutdown));
+        let (handshakes, shutdown) = (handshakes.clone(), shutdown.clone());
+        tasks.spawn(door.connection(Stall::new(stream, limit), handshakes, shutdown));
     }
     drop(listener);
     tasks.close();
@@ -96,15 +99,15 @@ impl Door {
     async fn connection(
         self,
         stream: Stall<TcpStream>,
-        tls: Option<TlsAcceptor>,
+        handshakes: Option<Arc<Handshakes>>,
         shutdown: CancellationToken,
     ) {
-        let Some(tls) = tls else {
+        let Some(handshakes) = handshakes else {
             return self.http(stream, shutdown).await;
         };
         let address = self.peer.address;
         let limit = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
-        match tokio::time::timeout(limit, tls.accept(stream)).await {
+        match tokio::time::timeout(limit, handshakes.accept(stream)).await {
             Ok(Ok(stream)) => self.http(stream, shutdown).await,
             Ok(Err(error)) => {
                 tracing::debug!(peer.address = %address, %error, "a TLS handshake failed")

@@ -6,11 +6,9 @@ use std::sync::atomic::Ordering;
 use model::{Event, HostUuid, LeafId, Reason, RootId, Status, TaskType, Totals, Verdict};
 use protocol::frame::DownFrame;
 use store::{HostNo, LeafQuery, NewHost, NewRoot, PageRequest, SqliteStore, Store};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::{START, TestClock, engine};
-use crate::engine::{Engine, Session, event_of};
+use crate::engine::{Engine, Line, Session, event_of};
 
 /// Hosts and the frames that were sent to those that are connected.
 pub(in crate::engine) struct Fleet {
@@ -18,7 +16,7 @@ pub(in crate::engine) struct Fleet {
     pub(in crate::engine) clock: Arc<TestClock>,
     pub(in crate::engine) engine: Engine,
     pub(in crate::engine) hosts: Vec<HostNo>,
-    pub(in crate::engine) lines: Vec<mpsc::Receiver<DownFrame>>,
+    pub(in crate::engine) lines: Vec<Arc<Line>>,
     pub(in crate::engine) root: RootId,
     _folder: tempfile::TempDir,
 }
@@ -76,13 +74,12 @@ impl Fleet {
     pub(in crate::engine) async fn connect(&mut self, numbers: impl IntoIterator<Item = u32>) {
         for number in numbers {
             let host = self.hosts[usize::try_from(number - 1).unwrap()];
-            let (frames, line) = mpsc::channel(16);
-            self.lines.push(line);
+            let line = Arc::new(Line::default());
+            self.lines.push(Arc::clone(&line));
             let session = Session {
                 id: u64::from(number),
                 uuid: HostUuid::from_random([u8::try_from(number - 1).unwrap(); 16]),
-                frames,
-                close: CancellationToken::new(),
+                line,
             };
             assert!(self.engine.sessions.add(host, session));
             self.engine.host_connected(host, &[]).await.unwrap();
