@@ -210,7 +210,7 @@ impl Proof {
         ensure!(roots.len() == self.asked.len(), "a task too many");
         let mut held = HashSet::new();
         for root in roots.keys() {
-            let listed = house.client.leaves(root).take(usize::MAX).await?;
+            let listed = house.client.leaves(root, &LeafFilter::default(), PAGE).take(usize::MAX).await?;
             held.extend(listed.into_iter().map(|it| it.task_id));
             let records = LeafQuery {
                 root: root.clone(),

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use model::{Event, Reason, RootId, Status, TaskType, UnixMillis, Verdict};
+use model::{Event, Reason, RootId, Said, Status, TaskType, UnixMillis, Verdict};
 use serde_json::{Value, json};
-use store::{HostNo, LeafEvent, NewRoot, PostgresStore, SqliteStore, Store};
+use store::{HostNo, LeafAnswer, LeafEvent, NewRoot, PostgresStore, SqliteStore, Store};
 
 use crate::idle::cpu_ticks;
 use crate::load::{at, ms, per_second, ratio};
@@ -117,7 +117,10 @@ pub(crate) fn result(root: RootId, number: u32) -> LeafEvent {
     LeafEvent {
         leaf: root.leaf(number),
         event: Event::Ended { verdict, reason },
-        answer: Some(answer(number.into())),
+        answer: Some(LeafAnswer {
+            json: answer(number.into()),
+            said: Said::new([reason.number(); 14], "exit 0: done".to_owned()),
+        }),
     }
 }
 

@@ -225,6 +225,7 @@ fn query(stored: &Stored, kind: &Kind, numbers: &mut Numbers) -> anyhow::Result<
         return Ok(LeafQuery::Root {
             root: *root.context("no root")?,
             statuses,
+            outcome: None,
         });
     }
     // Half of all time, from anywhere in the first half on.

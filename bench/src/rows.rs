@@ -55,7 +55,7 @@ impl Rows {
     /// How many leaves match, and the time of the last page with that number.
     pub(crate) fn last_page(&self, query: &LeafQuery) -> anyhow::Result<(u64, Duration)> {
         let (mut filter, statuses) = match query {
-            LeafQuery::Root { root, statuses } => {
+            LeafQuery::Root { root, statuses, .. } => {
                 (format!("created = {}", created_ms(*root)), statuses)
             }
             LeafQuery::Roots { roots, statuses } => {

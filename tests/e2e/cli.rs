@@ -188,6 +188,95 @@ async fn what_is_written_is_for_programs_unless_a_person_looks() {
 }
 
 #[tokio::test]
+async fn hosts_that_answered_the_same_are_counted_together() {
+    let server = Server::start(&[]).await;
+    let mut agents = Vec::new();
+    for _ in 0..3 {
+        agents.push(Agent::online(&server).await);
+    }
+    let _offline = Agent::enrol(&server).await;
+    let first = server.folder().join("first");
+    // The first to come is the odd one.
+    let command = format!(
+        "command=mkdir {} 2>/dev/null && {{ echo no such thing >&2; exit 127; }}; echo well",
+        first.display()
+    );
+    let args = [
+        "task",
+        "create",
+        "CLIENT_DEV_OPS",
+        "--all",
+        "-p",
+        &command,
+        "--timeout",
+        "3",
+        "--wait",
+        "-o",
+        "name",
+    ];
+    let said = server.sickbay(&args).await;
+    let root = said.out.trim().to_owned();
+    let said = server
+        .sickbay(&["task", "outcomes", &root, "-o", "json"])
+        .await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let outcomes = json(&said.out);
+    let outcomes = outcomes.as_array().unwrap();
+    let mut found: Vec<_> = outcomes
+        .iter()
+        .map(|it| {
+            let text = |name: &str| it[name].as_str().unwrap();
+            let count = it["Count"].as_u64().unwrap();
+            (count, text("Status"), text("Reason"), text("Label"))
+        })
+        .collect();
+    assert_eq!(found.remove(0), (2, "SUCCESS", "", "exit 0: well"));
+    found.sort_unstable();
+    assert_eq!(
+        found[0],
+        (1, "FAIL", "exit_code", "exit 127: no such thing")
+    );
+    assert_eq!(
+        (found[1].0, found[1].1, found[1].2),
+        (1, "TIMEOUT", "never_delivered")
+    );
+    assert_eq!(found.len(), 2);
+
+    let same = outcomes[0]["OutcomeId"].as_str().unwrap();
+    let said = server
+        .sickbay(&["task", "leaves", &root, "--outcome", same, "-o", "json"])
+        .await;
+    let leaves = json(&said.out);
+    let leaves = leaves.as_array().unwrap();
+    assert_eq!(leaves.len(), 2, "{said:?}");
+    assert!(leaves.iter().all(|it| it["stdout"] == "well\n"), "{said:?}");
+    assert!(
+        leaves
+            .iter()
+            .any(|it| it["leafId"] == outcomes[0]["SampleTaskId"])
+    );
+    let records = server.request(
+        "DescribeOnceTaskLeafRecordPage",
+        &[
+            ("TaskId", &root),
+            ("TaskType", "CLIENT_DEV_OPS"),
+            ("OutcomeId", same),
+        ],
+    );
+    assert_eq!(records.send().await.json()["PageInfo"]["TotalCount"], 2);
+    let said = server
+        .sickbay(&["task", "outcomes", &root, "-o", "csv"])
+        .await;
+    assert!(said.out.contains("2,SUCCESS,,exit 0: well,"), "{said:?}");
+    let said = server.sickbay(&["task", "get", &root, "-o", "table"]).await;
+    assert!(
+        said.out.contains("2 hosts: SUCCESS, exit code 0"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("1 host: FAIL, exit code 127"), "{said:?}");
+}
+
+#[tokio::test]
 async fn operators_are_managed_from_the_command_line() {
     let server = Server::start(&[]).await;
     let said = server

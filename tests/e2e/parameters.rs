@@ -46,6 +46,24 @@ async fn a_parameter_that_cannot_be_used_is_named() {
             "PageSize must be 1 to 100, was 101",
         ),
         (
+            "DescribeOnceTaskOutcomes",
+            &[],
+            "MissingParameter",
+            "RootTaskId",
+        ),
+        (
+            "DescribeOnceTaskOutcomes",
+            &[("RootTaskId", &of_nobody)],
+            "InvalidParameter",
+            "root task",
+        ),
+        (
+            leaves,
+            &[ops, ("OutcomeId", &of_nobody)],
+            "InvalidParameter",
+            "OutcomeId",
+        ),
+        (
             roots,
             &[ops, ("PageSize", "ten")],
             "InvalidParameter",

@@ -264,7 +264,11 @@ impl Server {
     pub async fn leaves(&self, root: &str) -> Vec<(Task, HostDetail)> {
         let client = self.client();
         let leaves = client
-            .leaves(root)
+            .leaves(
+                root,
+                &client::LeafFilter::default(),
+                model::limits::PAGE_SIZE_MAX,
+            )
             .take(usize::MAX)
             .await
             .expect("the leaves");

@@ -19,4 +19,4 @@ pub use error::{Error, Refusal};
 pub use host::HostQuery;
 pub use install_code::NewInstallCode;
 pub use pages::{Page, Pages};
-pub use task::{LeafQuery, NewTask, TaskQuery};
+pub use task::{LeafFilter, LeafQuery, NewTask, TaskQuery};

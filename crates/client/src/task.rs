@@ -1,11 +1,11 @@
 //! Calls of the once family.
 
 use model::limits::{LEAF_PAGE_SIZE_MAX, PAGE_SIZE_MAX};
-use model::{Reason, Status, TaskId, TaskType};
+use model::{OutcomeId, Reason, RootId, Status, TaskId, TaskType};
 use protocol::api::Done;
 use protocol::api::task::{
-    DescribeOnceTask, DescribeOnceTaskLeafRecordPage, GenerateOnceTask, ListUnfinishedOnceTask,
-    OnceTaskInfo, Task,
+    DescribeOnceTask, DescribeOnceTaskLeafRecordPage, DescribeOnceTaskOutcomes, GenerateOnceTask,
+    ListUnfinishedOnceTask, OnceTaskInfo, Task,
 };
 
 use crate::{Client, Error, Pages};
@@ -43,6 +43,30 @@ pub struct LeafQuery {
     pub task_type: String,
     /// Only these; empty: all.
     pub statuses: Vec<Status>,
+}
+
+/// Which leaves of a root to list with what their hosts said.
+#[derive(Clone, Debug, Default)]
+pub struct LeafFilter {
+    /// Only these; empty: all.
+    pub statuses: Vec<Status>,
+    /// Only those that answered so.
+    pub outcome: Option<OutcomeId>,
+}
+
+/// The parameter for each status of a list.
+const STATUS_LIST: [&str; Status::ALL.len()] = [
+    "StatusList.1",
+    "StatusList.2",
+    "StatusList.3",
+    "StatusList.4",
+    "StatusList.5",
+    "StatusList.6",
+];
+
+fn status_params(statuses: &[Status]) -> impl Iterator<Item = (&'static str, String)> {
+    let names = statuses.iter().map(|it| it.wire().to_owned());
+    STATUS_LIST.into_iter().zip(names)
 }
 
 impl Client {
@@ -102,29 +126,41 @@ impl Client {
 
     /// The leaves of a root with what their hosts said, by number.
     #[must_use]
-    pub fn leaves(&self, root: &str) -> Pages<'_, DescribeOnceTask> {
-        let params = vec![("RootTaskId", root.to_owned())];
-        Pages::new(self, "DescribeOnceTask", params, PAGE_SIZE_MAX)
+    pub fn leaves(
+        &self,
+        root: &str,
+        filter: &LeafFilter,
+        page_size: u32,
+    ) -> Pages<'_, DescribeOnceTask> {
+        let mut params = vec![("RootTaskId", root.to_owned())];
+        params.extend(status_params(&filter.statuses));
+        params.extend(filter.outcome.map(|it| ("OutcomeId", it.to_string())));
+        Pages::new(
+            self,
+            "DescribeOnceTask",
+            params,
+            page_size.min(PAGE_SIZE_MAX),
+        )
+    }
+
+    /// The leaves of a root that have ended, by what they answered, the largest group first.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn outcomes(&self, root: RootId) -> Result<DescribeOnceTaskOutcomes, Error> {
+        let params = [("RootTaskId", root.to_string())];
+        self.call("DescribeOnceTaskOutcomes", &params).await
     }
 
     /// The leaves of a root without what their hosts said, by number.
     #[must_use]
     pub fn leaf_records(&self, query: &LeafQuery) -> Pages<'_, DescribeOnceTaskLeafRecordPage> {
-        const STATUS_LIST: [&str; Status::ALL.len()] = [
-            "StatusList.1",
-            "StatusList.2",
-            "StatusList.3",
-            "StatusList.4",
-            "StatusList.5",
-            "StatusList.6",
-        ];
         let mut params = vec![
             ("TaskId", query.root.clone()),
             ("TaskType", query.task_type.clone()),
             ("RelateInfo", "false".to_owned()),
         ];
-        let statuses = query.statuses.iter().map(|it| it.wire().to_owned());
-        params.extend(STATUS_LIST.into_iter().zip(statuses));
+        params.extend(status_params(&query.statuses));
         Pages::new(
             self,
             "DescribeOnceTaskLeafRecordPage",

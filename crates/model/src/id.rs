@@ -75,28 +75,34 @@ impl TaskId {
 
 /// Not 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a task id is 32 lower-case hexadecimal digits")]
+#[error("an id is 32 lower-case hexadecimal digits")]
 pub struct NotAnId;
+
+/// The 16 bytes of 32 lower-case hexadecimal digits.
+pub(crate) fn bytes_of(text: &str) -> Result<[u8; 16], NotAnId> {
+    let digits = text.as_bytes();
+    if digits.len() != 32 {
+        return Err(NotAnId);
+    }
+    let mut bytes = [0_u8; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        for digit in pair {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return Err(NotAnId),
+            };
+            *byte = (*byte << 4) | value;
+        }
+    }
+    Ok(bytes)
+}
 
 impl FromStr for TaskId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let digits = text.as_bytes();
-        if digits.len() != 32 {
-            return Err(NotAnId);
-        }
-        let mut bytes = [0_u8; 16];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            for digit in pair {
-                let value = match digit {
-                    b'0'..=b'9' => digit - b'0',
-                    b'a'..=b'f' => digit - b'a' + 10,
-                    _ => return Err(NotAnId),
-                };
-                *byte = (*byte << 4) | value;
-            }
-        }
+        let bytes = bytes_of(text)?;
         let (root, number) = bytes.split_at(12);
         let root = RootId(root.try_into().map_err(|_| NotAnId)?);
         Ok(

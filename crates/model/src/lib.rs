@@ -1,5 +1,5 @@
-//! What things are in Sickbay: ids, statuses and their one transition function, limits, problems,
-//! causes and fixes.
+//! What things are in Sickbay: ids, statuses and their one transition function, limits, outcomes,
+//! problems, causes and fixes.
 //!
 //! Everything else is built on this crate and it is built on nothing: no I/O, no clock, no
 //! randomness, no serialisation. Times and random bytes come in as arguments.
@@ -9,6 +9,7 @@ pub mod host;
 pub mod id;
 pub mod leaf;
 pub mod limits;
+pub mod outcome;
 pub mod plan;
 pub mod problem;
 pub mod root;
@@ -20,6 +21,7 @@ pub use cause::{Cause, Fix, Severity};
 pub use host::HostUuid;
 pub use id::{LeafId, RootId, TaskId};
 pub use leaf::{Dispatch, Effect, Event, LeafState, Reason, Status, Verdict};
+pub use outcome::{OutcomeId, Said};
 pub use plan::Plan;
 pub use problem::ProblemType;
 pub use root::Totals;

@@ -114,6 +114,11 @@ pub const SEGMENT_LEAVES: u32 = 256;
 /// Leaves of one block of counts.
 pub const COUNT_BLOCK_LEAVES: u32 = 1_024;
 
+/// Outcomes that a root tells apart; beyond, there is one more per status for all others.
+pub const ROOT_OUTCOMES_MAX: usize = 1_000;
+/// Longest label of an outcome, in bytes.
+pub const OUTCOME_LABEL_BYTES_MAX: usize = 120;
+
 /// Root tasks are kept for this long unless the node is told otherwise, in days.
 pub const ROOT_DAYS_DEFAULT: u32 = 90;
 /// Rows that are deleted in one commit when old roots are dropped.

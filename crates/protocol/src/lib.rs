@@ -13,6 +13,7 @@ pub mod facts;
 pub mod frame;
 pub mod manual;
 pub mod order;
+pub mod outcome;
 pub mod params;
 pub mod policy;
 pub mod sign;

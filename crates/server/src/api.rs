@@ -68,6 +68,7 @@ operations! {
     "DescribeInstallCodes", CLOUD, install_code::list;
     "DescribeOnceTask", CLOUD, task::describe;
     "DescribeOnceTaskLeafRecordPage", CLOUD, task::leaf_records;
+    "DescribeOnceTaskOutcomes", CLOUD, task::outcomes;
     "GenerateOnceTask", CLOUD, task::generate;
     "GetAssetDetailByUuid", CLOUD, host::detail;
     "GetLastOnceTaskInfo", CLOUD, task::last_info;
@@ -159,7 +160,9 @@ async fn answer(
         secure: peer.secure,
         task_type: params.get("TaskType"),
     };
-    app.auth.authorise(&caller, services, name, circumstances)?;
+    let permission = permission(name);
+    app.auth
+        .authorise(&caller, services, permission, circumstances)?;
     if changes(name)
         && let Some(nonce) = &presented.nonce
     {
@@ -196,6 +199,14 @@ async fn kept_or_made(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
     let text = Bytes::from(text);
     app.kept.keep(question, moment, &text);
     Ok(text)
+}
+
+/// The operation whose permission is asked for: who may see the leaves may see what they say together.
+fn permission(operation: &'static str) -> &'static str {
+    match operation {
+        "DescribeOnceTaskOutcomes" => "DescribeOnceTask",
+        own => own,
+    }
 }
 
 /// Whether an operation changes something that a replay would change again. A repeated

@@ -17,19 +17,21 @@ mod host;
 mod leaf;
 mod many;
 mod naive;
+mod outcome;
 mod pages;
 mod root;
 
-use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
+use model::{Event, Reason, RootId, Said, TaskType, UnixMillis, Verdict};
 
 pub use self::access::*;
 pub use self::drop::*;
 pub use self::host::*;
 pub use self::leaf::*;
 pub use self::many::*;
+pub use self::outcome::*;
 pub use self::pages::*;
 pub use self::root::*;
-use crate::{Applied, Error, HostNo, LeafEvent, NewRoot, PageRequest, Store};
+use crate::{Applied, Error, HostNo, LeafAnswer, LeafEvent, NewRoot, PageRequest, Store};
 
 /// Makes one test of each case. The argument is evaluated once per test, in an empty place, and
 /// gives a `Fn() -> impl Store`.
@@ -61,6 +63,8 @@ macro_rules! store_conformance {
             an_answer_may_be_as_long_as_the_limit_and_no_longer
             many_callers_at_once_all_get_their_own_results
             readers_see_one_moment_while_a_root_ends
+            hosts_that_answered_the_same_are_counted_together
+            outcomes_beyond_the_limit_are_one_group_of_each_status
             every_page_is_as_a_naive_model_has_it
             statuses_across_a_thousand_roots_are_as_a_naive_model_has_them
             every_page_stays_right_when_the_oldest_roots_are_dropped
@@ -139,8 +143,16 @@ fn event(root: RootId, number: u32, event: Event) -> LeafEvent {
 
 fn answered(root: RootId, number: u32, what: Event, answer: &str) -> LeafEvent {
     LeafEvent {
-        answer: Some(answer.as_bytes().to_vec()),
+        answer: Some(said(answer.as_bytes(), 1)),
         ..event(root, number, what)
+    }
+}
+
+/// An answer of the `kind`th kind.
+fn said(json: &[u8], kind: u8) -> LeafAnswer {
+    LeafAnswer {
+        json: json.to_vec(),
+        said: Said::new([kind; 14], format!("kind {kind}")),
     }
 }
 

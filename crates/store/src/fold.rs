@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use model::{Dispatch, Effect, Event, LeafState, Reason, Status, Totals, UnixMillis, limits};
+use model::{Dispatch, Effect, Event, LeafState, Reason, Said, Status, Totals, UnixMillis, limits};
 
-use crate::journal::Record;
+use crate::journal::{Answered, Record};
+use crate::outcome::Outcomes;
 use crate::{Error, HostNo, LeafSlot, Root};
 
 /// Where an answer stands in the journal.
@@ -21,8 +22,10 @@ pub(crate) struct Place {
     pub(crate) index: u8,
 }
 
-/// A leaf in 12 bytes. Its time counts from the start of its root and is never before it.
+/// A leaf in 14 bytes, which is why it is packed. Its time counts from the start of its root and is
+/// never before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(2))]
 pub(crate) struct Slot {
     /// In ms. At most [`u32::MAX`], 49.7 days, and later is stored as that: far longer than
     /// [`limits::TASK_TIMEOUT_MS_MAX`].
@@ -32,13 +35,20 @@ pub(crate) struct Slot {
     dispatch: Dispatch,
     reason: Reason,
     index: u8,
+    /// Place of its outcome in [`Outcomes`]; 0 until it has ended.
+    pub(crate) outcome: u16,
 }
 
 impl Slot {
     /// Length of the stored form.
-    pub(crate) const BYTES: usize = 12;
+    pub(crate) const BYTES: usize = 14;
 
-    pub(crate) fn new(state: LeafState, place: Option<Place>, created: UnixMillis) -> Self {
+    pub(crate) fn new(
+        state: LeafState,
+        place: Option<Place>,
+        outcome: u16,
+        created: UnixMillis,
+    ) -> Self {
         Self {
             at: u32::try_from(state.at.since(created).max(0)).unwrap_or(u32::MAX),
             block: place.map_or(0, |it| it.block),
@@ -46,6 +56,7 @@ impl Slot {
             dispatch: state.dispatch,
             reason: state.reason,
             index: place.map_or(0, |it| it.index),
+            outcome,
         }
     }
 
@@ -78,12 +89,28 @@ impl Slot {
         ]);
         out.extend_from_slice(&self.at.to_le_bytes());
         out.extend_from_slice(&self.block.to_le_bytes());
+        out.extend_from_slice(&self.outcome.to_le_bytes());
     }
 
     /// Reads the stored form.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
-        let [status, dispatch, reason, index, a, b, c, d, e, f, g, h] = *bytes;
+        let [
+            status,
+            dispatch,
+            reason,
+            index,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i,
+            j,
+        ] = *bytes;
         Some(Self {
             at: u32::from_le_bytes([a, b, c, d]),
             block: u32::from_le_bytes([e, f, g, h]),
@@ -95,6 +122,7 @@ impl Slot {
             },
             reason: Reason::from_number(reason)?,
             index,
+            outcome: u16::from_le_bytes([i, j]),
         })
     }
 
@@ -127,6 +155,8 @@ pub(crate) struct Fold {
     /// Pieces of [`limits::COUNT_BLOCK_LEAVES`] leaves.
     slots: Vec<Arc<[Slot]>>,
     counts: Vec<Totals>,
+    /// How those that have ended did.
+    pub(crate) outcomes: Arc<Outcomes>,
 }
 
 impl Fold {
@@ -145,6 +175,7 @@ impl Fold {
                 .collect(),
             counts: pieces.map(|it| count(it.len())).collect(),
             hosts: hosts.into(),
+            outcomes: Arc::default(),
         }
     }
 
@@ -203,7 +234,7 @@ impl Fold {
             .filter_map(|(number, _)| self.leaf(number))
     }
 
-    /// Replaces leaf `number` and counts it. Only what a transition returned goes in here.
+    /// Replaces leaf `number` and counts it, but for its outcome. Only what a transition returned goes in here.
     pub(crate) fn set(&mut self, number: u32, slot: Slot) {
         let Some(at) = place_of(number) else { return };
         let piece = at / piece_leaves();
@@ -235,8 +266,9 @@ impl Fold {
                     at,
                     answer,
                 } => {
-                    let place = answer.map(|_| Place { block, index });
-                    self.replay_leaf(*number, *event, *at, place)?;
+                    let place = Place { block, index };
+                    let answer = answer.as_ref().map(|it| (it, place));
+                    self.replay_leaf(*number, *event, *at, answer)?;
                     *at
                 }
                 Record::All { event, at, started } => {
@@ -260,7 +292,7 @@ impl Fold {
         number: u32,
         event: Event,
         at: UnixMillis,
-        place: Option<Place>,
+        answer: Option<(&Answered<'_>, Place)>,
     ) -> Result<(), Error> {
         let (id, created) = (self.root.id, self.root.created_at);
         let slot = self.slot(number).ok_or_else(|| {
@@ -268,10 +300,18 @@ impl Fold {
         })?;
         let (after, effect) = slot.state(created).next(event, at);
         if effect == Effect::Moved {
-            let place = place.or_else(|| slot.place());
-            self.set(number, Slot::new(after, place, created));
+            let place = answer.map(|it| it.1).or_else(|| slot.place());
+            let outcome = self.outcome(after, answer.map(|it| &it.0.said), number);
+            self.set(number, Slot::new(after, place, outcome, created));
         }
         Ok(())
+    }
+
+    fn outcome(&mut self, after: LeafState, said: Option<&Said>, number: u32) -> u16 {
+        if !after.status.is_final() {
+            return 0;
+        }
+        Arc::make_mut(&mut self.outcomes).add(after, said, number)
     }
 
     fn replay_all(&mut self, event: Event, at: UnixMillis, started: &[u32]) {
@@ -286,7 +326,8 @@ impl Fold {
             }
             let (after, effect) = before.next(event, at);
             if effect == Effect::Moved {
-                self.set(number, Slot::new(after, slot.place(), created));
+                let outcome = self.outcome(after, None, number);
+                self.set(number, Slot::new(after, slot.place(), outcome, created));
             }
         }
     }
@@ -327,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_reads_back_from_its_twelve_bytes() {
+    fn a_slot_reads_back_from_its_fourteen_bytes() {
         let state = LeafState {
             status: Status::Fail,
             dispatch: Dispatch::Manual,
@@ -338,13 +379,15 @@ mod tests {
             block: 77,
             index: 31,
         });
-        let slot = Slot::new(state, place, START);
+        let slot = Slot::new(state, place, 513, START);
+        assert_eq!(size_of::<Slot>(), Slot::BYTES);
         let mut bytes = vec![];
         slot.encode(&mut bytes);
         assert_eq!(bytes.len(), Slot::BYTES);
         let read = Slot::decode(&bytes).unwrap();
         assert_eq!(read.state(START), state);
         assert_eq!(read.place(), place);
+        assert_eq!({ read.outcome }, 513);
         assert_eq!(Slot::decode(&bytes[1..]), None);
         bytes[0] = 6;
         assert_eq!(Slot::decode(&bytes), None);
@@ -358,7 +401,7 @@ mod tests {
             status: Status::Success,
             ..LeafState::new(START)
         };
-        fold.set(2_000, Slot::new(ended, None, START));
+        fold.set(2_000, Slot::new(ended, None, 1, START));
         assert_eq!(before.slot(2_000).unwrap().status, Status::Init);
         assert_eq!(before.root.totals.success, 0);
         assert_eq!(fold.slot(2_000).unwrap().status, Status::Success);
@@ -392,7 +435,10 @@ mod tests {
                 reason: Reason::None,
             },
             at: START.plus(9),
-            answer: Some(b"{}"),
+            answer: Some(Answered {
+                said: Said::new([1; 14], "well".into()),
+                json: b"{}",
+            }),
         };
         fold.replay(4, &[cancel]).unwrap();
         assert_eq!(fold.slot(2).unwrap().status, Status::Init);
@@ -402,6 +448,8 @@ mod tests {
         assert_eq!(fold.root.totals.ended(), 3);
         let place = fold.slot(2).unwrap().place();
         assert_eq!(place, Some(Place { block: 5, index: 0 }));
+        let counts: Vec<u32> = fold.outcomes.all().iter().map(|it| it.count).collect();
+        assert_eq!(counts, [2, 1]);
     }
 
     #[test]

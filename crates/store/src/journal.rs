@@ -5,13 +5,16 @@
 //! come in, reading ends in records or in [`Error::Corrupt`], with bounded memory.
 
 mod event;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::io;
 
-use model::{Event, TaskType, UnixMillis, limits};
+use model::outcome::DIGEST_BYTES;
+use model::{Event, Said, TaskType, UnixMillis, limits};
 
-use crate::Error;
+use crate::{Error, LeafAnswer};
 
 /// First byte of every block.
 const VERSION: u8 = 1;
@@ -40,6 +43,15 @@ pub(crate) fn compressor() -> io::Result<Compressor> {
     Ok(compressor)
 }
 
+/// An answer as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answered<'a> {
+    /// The answer in short.
+    pub(crate) said: Said,
+    /// JSON of the answer.
+    pub(crate) json: &'a [u8],
+}
+
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
@@ -51,8 +63,8 @@ pub(crate) enum Record<'a> {
         event: Event,
         /// When.
         at: UnixMillis,
-        /// JSON of the answer.
-        answer: Option<&'a [u8]>,
+        /// What was said.
+        answer: Option<Answered<'a>>,
     },
     /// One event on every unfinished leaf of the root.
     All {
@@ -106,14 +118,19 @@ impl BlockWriter {
         number: u32,
         event: Event,
         at: UnixMillis,
-        answer: Option<&[u8]>,
+        answer: Option<&LeafAnswer>,
     ) -> u8 {
         self.head(answer.map_or(TAG_LEAF, |_| TAG_LEAF_WITH_ANSWER), event, at);
         self.raw.extend_from_slice(&number.to_le_bytes());
         if let Some(answer) = answer {
-            let length = u32::try_from(answer.len()).unwrap_or(u32::MAX);
+            let LeafAnswer { json, said } = answer;
+            self.raw.extend_from_slice(said.digest());
+            let label = said.label().as_bytes();
+            self.raw.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
+            self.raw.extend_from_slice(label);
+            let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
             self.raw.extend_from_slice(&length.to_le_bytes());
-            self.raw.extend_from_slice(answer);
+            self.raw.extend_from_slice(json);
         }
         self.records += 1;
         self.records - 1
@@ -223,7 +240,7 @@ impl Block {
                 number: of,
                 answer: Some(answer),
                 ..
-            } if of == number => Ok(answer.to_vec()),
+            } if of == number => Ok(answer.json.to_vec()),
             _ => Err(corrupt(format!(
                 "no answer of leaf {number} where it should be"
             ))),
@@ -259,15 +276,12 @@ fn record<'a>(input: &mut Input<'a>) -> Result<Record<'a>, Error> {
             at,
             answer: None,
         },
-        TAG_LEAF_WITH_ANSWER => {
-            let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
-            Record::Leaf {
-                number: count,
-                event,
-                at,
-                answer: Some(input.take(length)?),
-            }
-        }
+        TAG_LEAF_WITH_ANSWER => Record::Leaf {
+            number: count,
+            event,
+            at,
+            answer: Some(answered(input)?),
+        },
         TAG_ALL => {
             let mut last = 0_u32;
             let mut started = Vec::new();
@@ -280,6 +294,18 @@ fn record<'a>(input: &mut Input<'a>) -> Result<Record<'a>, Error> {
         }
         TAG_CANCELLED => Record::Cancelled { at },
         _ => return Err(corrupt(format!("a journal record of kind {tag}"))),
+    })
+}
+
+fn answered<'a>(input: &mut Input<'a>) -> Result<Answered<'a>, Error> {
+    let digest: [u8; DIGEST_BYTES] = input.array()?;
+    let length = usize::from(input.byte()?);
+    let label = String::from_utf8(input.take(length)?.to_vec());
+    let label = label.map_err(|_| corrupt("a label that is no text".into()))?;
+    let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
+    Ok(Answered {
+        said: Said::new(digest, label),
+        json: input.take(length)?,
     })
 }
 
@@ -340,139 +366,5 @@ impl<'a> Input<'a> {
             }
         }
         Err(corrupt("a number does not end".into()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::{Reason, Verdict};
-
-    const AT: UnixMillis = UnixMillis(1_700_000_000_123);
-    const FAILED: Event = Event::Ended {
-        verdict: Verdict::Fail,
-        reason: Reason::ExitCode,
-    };
-
-    fn sample() -> Vec<u8> {
-        let mut block = BlockWriter::new(9);
-        assert_eq!(block.leaf(7, Event::Delivered, AT, None), 0);
-        assert_eq!(block.leaf(1_048_576, FAILED, AT, Some(b"{\"a\":1}")), 1);
-        block.all(Event::CancelAsked, AT, &[1, 2, 300, 1_048_576]);
-        block.cancelled(AT);
-        block.seal(&mut compressor().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn records_read_back_as_they_were_written() {
-        let block = Block::open(&sample()).unwrap();
-        assert_eq!(
-            block.records().unwrap(),
-            [
-                Record::Leaf {
-                    number: 7,
-                    event: Event::Delivered,
-                    at: AT,
-                    answer: None
-                },
-                Record::Leaf {
-                    number: 1_048_576,
-                    event: FAILED,
-                    at: AT,
-                    answer: Some(b"{\"a\":1}")
-                },
-                Record::All {
-                    event: Event::CancelAsked,
-                    at: AT,
-                    started: vec![1, 2, 300, 1_048_576]
-                },
-                Record::Cancelled { at: AT },
-            ]
-        );
-        assert_eq!(block.sequence, 9);
-        assert_eq!(block.answer(1, 1_048_576).unwrap(), b"{\"a\":1}");
-        for (index, number) in [(0, 7), (1, 7), (2, 1), (3, 1), (4, 1)] {
-            assert!(matches!(
-                block.answer(index, number),
-                Err(Error::Corrupt(_))
-            ));
-        }
-    }
-
-    #[test]
-    fn an_event_on_a_million_taken_leaves_fits_one_block() {
-        let started: Vec<u32> = (1..=1_048_576).collect();
-        let mut block = BlockWriter::new(9);
-        block.all(Event::CancelAsked, AT, &started);
-        let data = block.seal(&mut compressor().unwrap()).unwrap();
-        let read = Block::open(&data).unwrap();
-        let records = read.records().unwrap();
-        assert!(matches!(records.as_slice(), [Record::All { started: it, .. }] if *it == started));
-    }
-
-    #[test]
-    fn a_block_is_full_by_records_and_by_bytes() {
-        let mut block = BlockWriter::new(9);
-        for number in 1..=32 {
-            assert!(!block.is_full());
-            block.leaf(number, Event::Delivered, AT, None);
-        }
-        assert!(block.is_full());
-        let mut block = BlockWriter::new(9);
-        block.leaf(1, FAILED, AT, Some(&vec![b' '; limits::ANSWER_BYTES_MAX]));
-        assert!(block.is_full());
-    }
-
-    #[test]
-    fn no_flipped_bit_changes_what_is_read() {
-        let good = sample();
-        let records = Block::open(&good).unwrap().records;
-        for at in 0..good.len() {
-            for bit in 0..8 {
-                let mut bad = good.clone();
-                bad[at] ^= 1 << bit;
-                if let Ok(block) = Block::open(&bad) {
-                    assert_eq!(
-                        (block.sequence, &block.records),
-                        (9, &records),
-                        "{at}.{bit}"
-                    );
-                }
-            }
-            assert!(Block::open(&good[..at]).is_err());
-        }
-    }
-
-    #[test]
-    fn whatever_is_in_a_block_reads_as_an_error_or_as_records() {
-        let good = Block::open(&sample()).unwrap().records;
-        for at in 0..good.len() {
-            for value in [0, 1, 3, 0x7f, 0x80, 0xff] {
-                let mut records = good.clone();
-                records[at] = value;
-                let block = Block {
-                    sequence: 1,
-                    records,
-                };
-                let _ = block.records();
-                let _ = block.answer(2, 1);
-            }
-        }
-    }
-
-    #[test]
-    fn an_empty_block_is_damage() {
-        let empty = BlockWriter::new(1);
-        let sealed = empty.seal(&mut compressor().unwrap()).unwrap();
-        for empty in [sealed.as_slice(), &[VERSION, 0, 0, 0, 0]] {
-            assert!(matches!(Block::open(empty), Err(Error::Corrupt(_))));
-        }
-    }
-
-    #[test]
-    fn a_block_that_claims_to_be_huge_is_refused_before_it_is_unpacked() {
-        let mut bad = sample();
-        bad[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(Block::open(&bad), Err(Error::Corrupt(it)) if it.contains("4294967295")));
     }
 }

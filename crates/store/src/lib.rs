@@ -10,6 +10,7 @@ mod fold;
 mod host;
 mod install_code;
 mod journal;
+mod outcome;
 mod postgres;
 mod sql;
 mod sqlite;
@@ -24,6 +25,7 @@ pub use access::{AccessKey, Policy, Token, User};
 pub use error::{Error, Source};
 pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
+pub use outcome::{LeafAnswer, OutcomeGroup};
 pub use postgres::{Postgres, PostgresStore};
 pub use sql::SqlStore;
 pub use sqlite::{Options, Sqlite, SqliteStore};
@@ -106,6 +108,10 @@ pub trait Store: Send + Sync + 'static {
         size: u32,
         answers_bytes_max: usize,
     ) -> Result<Page<Leaf>, Error>;
+    /// The leaves of a root that have ended, by outcome, the largest group first; all groups together
+    /// count them all. The exact outcomes are told apart up to
+    /// [`model::limits::ROOT_OUTCOMES_MAX`]; the rest of each status is one group more.
+    async fn outcome_list(&self, root: RootId) -> Result<Vec<OutcomeGroup>, Error>;
     /// The unfinished leaves of an unfinished root, by number.
     async fn leaf_unfinished(&self, root: RootId) -> Result<Vec<LeafSlot>, Error>;
     /// The unfinished leaves of one host over all unfinished roots, oldest root first.

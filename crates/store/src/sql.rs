@@ -16,6 +16,7 @@ mod load;
 #[cfg(test)]
 mod loss;
 pub(crate) mod migration;
+mod outcome;
 mod page;
 mod rank_count;
 mod reader;

@@ -1,8 +1,10 @@
 //! Roots and leaves as the store gives them.
 
-use model::{Effect, Event, LeafId, LeafState, Plan, RootId, Status, TaskType, Totals, UnixMillis};
+use model::{
+    Effect, Event, LeafId, LeafState, OutcomeId, Plan, RootId, Status, TaskType, Totals, UnixMillis,
+};
 
-use crate::HostNo;
+use crate::{HostNo, LeafAnswer};
 
 /// A root to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +113,8 @@ pub enum LeafQuery {
         root: RootId,
         /// Statuses to keep.
         statuses: Vec<Status>,
+        /// Only those that ended so, if given.
+        outcome: Option<OutcomeId>,
     },
     /// The leaves of all roots that match; `statuses` empty: all.
     Roots {
@@ -180,8 +184,8 @@ pub struct LeafEvent {
     pub leaf: LeafId,
     /// What happened.
     pub event: Event,
-    /// JSON of the answer; only with `Event::Ended`.
-    pub answer: Option<Vec<u8>>,
+    /// The answer; only with `Event::Ended`.
+    pub answer: Option<LeafAnswer>,
 }
 
 /// What an event did.

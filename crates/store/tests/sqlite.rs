@@ -8,9 +8,9 @@ mod damage;
 
 use std::path::Path;
 
-use model::{Event, Reason, RootId, TaskType, UnixMillis, Verdict};
+use model::{Event, Reason, RootId, Said, TaskType, UnixMillis, Verdict};
 use rusqlite::Connection;
-use store::{Error, HostNo, LeafEvent, NewRoot, Options, SqliteStore, Store};
+use store::{Error, HostNo, LeafAnswer, LeafEvent, NewRoot, Options, SqliteStore, Store};
 
 store::store_conformance!(in_a_new_directory());
 
@@ -55,7 +55,10 @@ async fn succeed(store: &SqliteStore, root: RootId, number: u32) -> Result<(), E
             verdict: Verdict::Success,
             reason: Reason::None,
         },
-        answer: Some(answer.take(1_000).flatten().collect()),
+        answer: Some(LeafAnswer {
+            json: answer.take(1_000).flatten().collect(),
+            said: Said::new([1; 14], "noise".into()),
+        }),
     };
     let mut results = store.leaf_apply_many(vec![event], NOW).await?;
     results.remove(0).map(|_| ())

@@ -12,6 +12,7 @@
 //! | `DeleteAccessKey` | `UserAccessKeyId` | [`Done`](super::Done) |
 //! | `CreateToken` | `DurationSeconds`?, `Policy`?, `Bearer`? | [`CreateToken`] |
 //! | `PreviewTargets` | `Selector` | [`PreviewTargets`](super::host::PreviewTargets) |
+//! | `DescribeOnceTaskOutcomes` | `RootTaskId` | [`DescribeOnceTaskOutcomes`](super::task::DescribeOnceTaskOutcomes) |
 //! | `RemoveHost` | `Uuid` | [`Done`](super::Done) |
 //! | `GetServerInfo` | | [`GetServerInfo`] |
 //! | `VerifyStore` | | [`VerifyStore`] |

@@ -134,6 +134,36 @@ pub struct LeafRecord {
     pub reason: String,
 }
 
+/// Answer of `DescribeOnceTaskOutcomes`, which is ours: the leaves of a root that have ended, by what they answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DescribeOnceTaskOutcomes {
+    /// The largest group first.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Hosts that answered the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Outcome {
+    /// [`model::OutcomeId`]: the same answer has the same one under every root.
+    pub outcome_id: String,
+    /// [`model::Status::wire`].
+    pub status: String,
+    /// [`model::Reason::wire`]; empty if they ended well, or for many reasons.
+    pub reason: String,
+    /// One short line for a person.
+    pub label: String,
+    /// Hosts.
+    pub count: u32,
+    /// Id of the leaf of the first of them.
+    pub sample_task_id: String,
+    /// Uuid of its host.
+    pub sample_uuid: String,
+    /// Name of its host.
+    pub sample_name: String,
+}
+
 /// Answer of `ListUnfinishedOnceTask`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

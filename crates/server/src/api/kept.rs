@@ -12,10 +12,11 @@ use axum::body::Bytes;
 use model::{UnixMillis, limits};
 
 /// Operations whose answers are kept.
-const OPERATIONS: [&str; 6] = [
+const OPERATIONS: [&str; 7] = [
     "DescribeCloudCenterInstances",
     "DescribeOnceTask",
     "DescribeOnceTaskLeafRecordPage",
+    "DescribeOnceTaskOutcomes",
     "GetLastOnceTaskInfo",
     "GetOnceTaskResultInfo",
     "ListUnfinishedOnceTask",

@@ -2,12 +2,12 @@
 
 mod row;
 
-use model::{Reason, Status, TaskId, TaskType, limits};
+use model::{OutcomeId, Reason, Status, TaskId, TaskType, limits};
 use protocol::api::Done;
 use protocol::api::param::{TaskParam, read_uuids};
 use protocol::api::task::{
-    DescribeOnceTask, DescribeOnceTaskLeafRecordPage, GenerateOnceTask, LeafRecord,
-    ListUnfinishedOnceTask, OnceTaskInfo, Task, TaskInfo,
+    DescribeOnceTask, DescribeOnceTaskLeafRecordPage, DescribeOnceTaskOutcomes, GenerateOnceTask,
+    LeafRecord, ListUnfinishedOnceTask, OnceTaskInfo, Task, TaskInfo,
 };
 use protocol::error::{Code, Fault};
 use store::{Leaf, LeafQuery, LeafSlot, Page, PageRequest, Root, RootQuery, Window};
@@ -16,7 +16,7 @@ use super::Call;
 use super::call::page_info;
 use crate::service::Error;
 use crate::service::task::{NewTask, Rerun};
-use row::{info, leaf_record, leaf_row, root_row, unfinished_row};
+use row::{info, leaf_record, leaf_row, outcome_row, root_row, unfinished_row};
 
 /// `GenerateOnceTask`.
 pub(super) async fn generate(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
@@ -233,7 +233,8 @@ async fn leaves_of(
         None => {
             let query = LeafQuery::Root {
                 root: root.id,
-                statuses: Vec::new(),
+                statuses: statuses(call)?,
+                outcome: outcome(call)?,
             };
             let mut room = limits::LIST_ANSWERS_BYTES_MAX;
             let found = call
@@ -264,12 +265,17 @@ pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeaf
     let page = call.page(limits::LEAF_PAGE_SIZE_MAX)?;
     let window = call.window("StartTime", "EndTime")?;
     let statuses = statuses(call)?;
+    let outcome = outcome(call)?;
     let task_type = call.task_type(type_text)?;
     let one = call
         .params
         .get("TaskId")
         .map(|it| task_id("TaskId", it))
         .transpose()?;
+    if outcome.is_some() && !matches!(one, Some(TaskId::Root(_))) {
+        let help = "is for the leaves of one root task: name it in TaskId";
+        return Err(Fault::invalid("OutcomeId", help).into());
+    }
     let source = call.params.get("Source");
     let found = match (task_type, one) {
         (None, _) => Page {
@@ -297,7 +303,11 @@ pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeaf
                     total: 0,
                 },
                 TaskId::Root(root) => {
-                    let query = LeafQuery::Root { root, statuses };
+                    let query = LeafQuery::Root {
+                        root,
+                        statuses,
+                        outcome,
+                    };
                     call.app.tasks.leaves(&query, page).await?
                 }
                 TaskId::Leaf(id) => one_leaf(call, id, &statuses, page).await?,
@@ -310,6 +320,27 @@ pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeaf
         once_tasks,
         page_info: info,
     })
+}
+
+/// `DescribeOnceTaskOutcomes`: which answers there are, and how many hosts gave each.
+pub(super) async fn outcomes(call: &Call<'_>) -> Result<DescribeOnceTaskOutcomes, Error> {
+    let id = task_id("RootTaskId", call.params.required("RootTaskId")?)?;
+    let TaskId::Root(id) = id else {
+        let help = "is the id of a leaf: name its root task";
+        return Err(Fault::invalid("RootTaskId", help).into());
+    };
+    let found = call.app.tasks.outcomes(id).await?;
+    let rows = found.iter().map(|(group, host)| outcome_row(group, host));
+    Ok(DescribeOnceTaskOutcomes {
+        outcomes: rows.collect(),
+    })
+}
+
+fn outcome(call: &Call<'_>) -> Result<Option<OutcomeId>, Fault> {
+    let given = call.params.get("OutcomeId").map(str::parse::<OutcomeId>);
+    given
+        .transpose()
+        .map_err(|error| Fault::invalid("OutcomeId", &error.to_string()))
 }
 
 async fn one_leaf(

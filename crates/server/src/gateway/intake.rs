@@ -3,6 +3,8 @@
 use model::limits;
 use protocol::answer::Answer;
 use protocol::facts::HostFacts;
+use protocol::outcome;
+use store::LeafAnswer;
 
 /// The facts of a host; `None`: they cannot be read.
 pub(super) fn facts(json: &str) -> Option<HostFacts> {
@@ -11,11 +13,11 @@ pub(super) fn facts(json: &str) -> Option<HostFacts> {
     Some(facts)
 }
 
-/// JSON of the answer of a leaf, if there is one.
+/// The answer of a leaf, if there is one.
 ///
 /// # Errors
 /// What is wrong with it: the agent is not one of ours.
-pub(super) fn answer(json: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+pub(super) fn answer(json: &[u8]) -> Result<Option<LeafAnswer>, &'static str> {
     if json.len() > limits::ANSWER_BYTES_MAX {
         return Err("an answer that is too large");
     }
@@ -25,8 +27,8 @@ pub(super) fn answer(json: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
     let unreadable = |_| "an answer that cannot be read";
     let mut answer: Answer = serde_json::from_slice(json).map_err(unreadable)?;
     answer.clean();
-    let clean = serde_json::to_vec(&answer).map_err(unreadable)?;
-    if clean.len() <= limits::ANSWER_BYTES_MAX {
+    let clean = in_short(&answer).map_err(unreadable)?;
+    if clean.json.len() <= limits::ANSWER_BYTES_MAX {
         return Ok(Some(clean));
     }
     // What takes the place of a character may be longer than it. The agent would say it again.
@@ -35,16 +37,23 @@ pub(super) fn answer(json: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
         message,
         ..Answer::default()
     };
-    serde_json::to_vec(&empty).map(Some).map_err(unreadable)
+    in_short(&empty).map(Some).map_err(unreadable)
 }
 
-/// JSON of an answer that is only a note of ours.
-pub(super) fn note(why: &str) -> Option<Vec<u8>> {
+fn in_short(answer: &Answer) -> Result<LeafAnswer, serde_json::Error> {
+    Ok(LeafAnswer {
+        json: serde_json::to_vec(answer)?,
+        said: outcome::said(answer),
+    })
+}
+
+/// An answer that is only a note of ours.
+pub(super) fn note(why: &str) -> Option<LeafAnswer> {
     let note = Answer {
         message: format!("the host's result cannot be read: {why}"),
         ..Answer::default()
     };
-    serde_json::to_vec(&note).ok()
+    in_short(&note).ok()
 }
 
 #[cfg(test)]
@@ -61,8 +70,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_cleaned_before_it_is_kept() {
-        let kept = answer(&message("done\n  run on db-9:")).unwrap();
-        assert_eq!(kept, Some(message("done   run on db-9:")));
+        let kept = answer(&message("done\n  run on db-9:")).unwrap().unwrap();
+        assert_eq!(kept.json, message("done   run on db-9:"));
+        assert_eq!(kept.said.label(), "done   run on db-9:");
         assert_eq!(answer(b""), Ok(None));
         assert!(answer(b"{").is_err());
     }
@@ -71,7 +81,7 @@ mod tests {
     fn an_answer_has_a_size() {
         let mut json = message("well");
         json.resize(limits::ANSWER_BYTES_MAX, b' ');
-        assert_eq!(answer(&json), Ok(Some(message("well"))));
+        assert_eq!(answer(&json).unwrap().unwrap().json, message("well"));
         json.push(b' ');
         assert!(answer(&json).is_err());
     }
@@ -84,7 +94,7 @@ mod tests {
             let one = serde_json::json!({"kind": kind, "path": path, "name": ""});
             let json = serde_json::json!({"assets": {"autoruns": vec![one; 150]}});
             let kept = answer(json.to_string().as_bytes()).unwrap().unwrap();
-            serde_json::from_slice::<Answer>(&kept).unwrap()
+            serde_json::from_slice::<Answer>(&kept.json).unwrap()
         };
         assert!(kept(0).assets.is_some(), "cut texts fit");
         let kept = kept(2_000);

@@ -11,7 +11,9 @@ use protocol::api::param::TaskParam;
 use protocol::error::{Code, Fault};
 use protocol::work::Work;
 use ring::digest::{Context, SHA256};
-use store::{Host, HostNo, Leaf, LeafQuery, NewRoot, Page, PageRequest, Root, RootQuery, Store};
+use store::{
+    Host, HostNo, Leaf, LeafQuery, NewRoot, OutcomeGroup, Page, PageRequest, Root, RootQuery, Store,
+};
 
 use super::target::Resolver;
 use super::{Bundles, Checker, Error};
@@ -224,6 +226,7 @@ impl Tasks {
             let query = LeafQuery::Root {
                 root: root.id,
                 statuses,
+                outcome: None,
             };
             let page = PageRequest {
                 number: 1,
@@ -316,6 +319,15 @@ impl Tasks {
             Manual::Withheld("this node has no checker to hand out"),
             Manual::Command,
         )
+    }
+
+    /// The outcomes of a root, each with the host of its sample; the largest group first.
+    pub(crate) async fn outcomes(&self, id: RootId) -> Result<Vec<(OutcomeGroup, Host)>, Error> {
+        self.root(id).await?;
+        let groups = self.store.outcome_list(id).await?;
+        let numbers: Vec<HostNo> = groups.iter().map(|it| it.host).collect();
+        let hosts = self.store.host_get_many(&numbers).await?;
+        Ok(groups.into_iter().zip(hosts).collect())
     }
 
     /// The uuids of the hosts of some leaves, in their order.

@@ -4,14 +4,15 @@ mod bundle;
 mod create;
 mod group;
 mod leaves;
+mod outcomes;
 mod show;
 mod watch;
 
 use std::path::PathBuf;
 
 use anyhow::bail;
-use client::{Client, TaskQuery};
-use model::{Reason, Status, TaskId, TaskType};
+use client::{Client, LeafFilter, TaskQuery};
+use model::{OutcomeId, Reason, Status, TaskId, TaskType};
 use protocol::api::task::Task;
 use serde_json::json;
 
@@ -80,9 +81,17 @@ pub(crate) enum Command {
         /// Only those that stand so, such as FAIL,TIMEOUT
         #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
         status: Vec<Status>,
+        /// Only those that answered so, by an id that `task outcomes` lists
+        #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+        outcome: Option<OutcomeId>,
         /// Show at most so many; 0: all
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
+    },
+    /// Count the hosts that answered the same
+    Outcomes {
+        /// The task
+        id: TaskId,
     },
     /// Download the log bundle of one host
     Bundle {
@@ -106,6 +115,11 @@ fn status(text: &str) -> Result<Status, String> {
         let known = Status::ALL.map(Status::wire).join(", ");
         format!("a status is one of {known}")
     })
+}
+
+fn outcome(text: &str) -> Result<OutcomeId, String> {
+    text.parse()
+        .map_err(|error: model::id::NotAnId| error.to_string())
 }
 
 fn reason(text: &str) -> Result<Reason, String> {
@@ -153,8 +167,18 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
             };
             create::created_task(&created, manner, client, ui).await
         }
-        Command::Leaves { id, status, limit } => {
-            leaves::list(id, &status, ui.limit(limit), client, ui).await?;
+        Command::Leaves {
+            id,
+            status: statuses,
+            outcome,
+            limit,
+        } => {
+            let filter = LeafFilter { statuses, outcome };
+            leaves::list(id, &filter, ui.limit(limit), client, ui).await?;
+            Ok(Exit::Success)
+        }
+        Command::Outcomes { id } => {
+            outcomes::list(id, client, ui).await?;
             Ok(Exit::Success)
         }
         Command::Bundle { id, file } => {

@@ -5,7 +5,7 @@ use model::{Event, RootId, TaskType, UnixMillis};
 use super::naive::{Naive, Numbers};
 use super::pages::check;
 use super::{
-    START, SUCCESS, answered, apply, assert_verified, create, event, hosts, new_root, page,
+    START, SUCCESS, answered, apply, assert_verified, create, event, hosts, new_root, page, said,
 };
 use crate::{Error, LeafQuery, RootQuery, Store, Window};
 
@@ -39,7 +39,7 @@ pub async fn every_page_stays_right_when_the_oldest_roots_are_dropped<S: Store>(
         let now = START.plus(100_000);
         let text = format!(r#"{{"root":{number}}}"#);
         for leaf in 1..=u32::try_from(size).unwrap().min(4) {
-            naive.apply(root, leaf, SUCCESS, Some(text.clone().into_bytes()), now);
+            naive.apply(root, leaf, SUCCESS, Some(said(text.as_bytes(), 1)), now);
             let one = answered(root, leaf, SUCCESS, &text);
             apply(&store, one, now).await.unwrap();
         }

@@ -246,6 +246,7 @@ pub async fn what_was_acknowledged_is_there_after_a_crash<S: Store>(open: impl F
             let query = LeafQuery::Root {
                 root,
                 statuses: vec![Status::Success],
+                outcome: None,
             };
             let found = store
                 .leaf_page(&query, page(1, 500), usize::MAX)
@@ -465,6 +466,7 @@ pub async fn readers_see_one_moment_while_a_root_ends<S: Store>(open: impl Fn() 
     let query = |statuses: &[Status]| LeafQuery::Root {
         root,
         statuses: statuses.to_vec(),
+        outcome: None,
     };
     let (mut seen, mut is_last) = (0, false);
     while !is_last {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Effect, Event, LeafState, Reason, RootId, Status, TaskType, Totals, UnixMillis, Verdict,
+    Effect, Event, LeafId, LeafState, OutcomeId, Reason, RootId, Status, TaskType, Totals,
+    UnixMillis, Verdict,
 };
 
-use crate::{HostNo, Leaf, LeafQuery, NewRoot, RootQuery};
+use crate::{HostNo, Leaf, LeafAnswer, LeafQuery, NewRoot, OutcomeGroup, RootQuery};
 
 /// Numbers from a seed (xorshift).
 pub(super) struct Numbers(pub(super) u64);
@@ -60,6 +61,8 @@ pub(super) struct NaiveRoot {
     pub(super) created_at: UnixMillis,
     pub(super) cancelled_at: Option<UnixMillis>,
     pub(super) leaves: Vec<Leaf>,
+    /// How each leaf ended, with its label.
+    outcomes: BTreeMap<LeafId, (OutcomeId, String)>,
 }
 
 impl NaiveRoot {
@@ -69,6 +72,27 @@ impl NaiveRoot {
             totals.moved(Status::Init, leaf.state.status);
         }
         totals
+    }
+
+    /// The outcomes, largest group first.
+    pub(super) fn groups(&self) -> Vec<OutcomeGroup> {
+        let mut groups: BTreeMap<OutcomeId, OutcomeGroup> = BTreeMap::new();
+        for leaf in &self.leaves {
+            let Some((id, label)) = self.outcomes.get(&leaf.id) else {
+                continue;
+            };
+            let group = groups.entry(*id).or_insert_with(|| OutcomeGroup {
+                id: *id,
+                label: label.clone(),
+                count: 0,
+                sample: leaf.id,
+                host: leaf.host,
+            });
+            group.count += 1;
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_by_key(|it| (std::cmp::Reverse(it.count), it.sample));
+        groups
     }
 }
 
@@ -88,6 +112,7 @@ impl Naive {
             source: new.source.clone(),
             created_at: new.created_at,
             cancelled_at: None,
+            outcomes: BTreeMap::new(),
             leaves: (1..)
                 .zip(hosts)
                 .map(|(number, host)| Leaf {
@@ -118,7 +143,7 @@ impl Naive {
         root: RootId,
         number: u32,
         event: Event,
-        answer: Option<Vec<u8>>,
+        answer: Option<LeafAnswer>,
         now: UnixMillis,
     ) -> Effect {
         let root = self.root(root);
@@ -130,7 +155,11 @@ impl Naive {
         if effect == Effect::Moved {
             leaf.state = after;
             if after.status.is_final() {
-                leaf.answer = answer;
+                let said = answer.as_ref().map(|it| &it.said);
+                let id = OutcomeId::new(after.status, after.reason, said);
+                let label = said.map_or("", |it| it.label()).to_owned();
+                root.outcomes.insert(leaf.id, (id, label));
+                leaf.answer = answer.map(|it| it.json);
             }
         }
         effect
@@ -165,8 +194,15 @@ impl Naive {
             LeafQuery::Root { root, .. } => it.id == *root,
             LeafQuery::Roots { roots, .. } => is_match(roots, it),
         });
+        let outcome = match query {
+            LeafQuery::Root { outcome, .. } => *outcome,
+            LeafQuery::Roots { .. } => None,
+        };
+        let has = |root: &NaiveRoot, leaf: &Leaf| {
+            outcome.is_none_or(|it| root.outcomes.get(&leaf.id).is_some_and(|of| of.0 == it))
+        };
         roots
-            .flat_map(|it| &it.leaves)
+            .flat_map(|root| root.leaves.iter().filter(move |it| has(root, it)))
             .filter(|it| statuses.is_empty() || statuses.contains(&it.state.status))
             .collect()
     }

@@ -1,9 +1,9 @@
 //! The case about pages of leaves: a random life of many roots, compared with the naive model.
 
-use model::{Effect, Event, LeafId, RootId, Status, TaskType, UnixMillis};
+use model::{Effect, Event, LeafId, OutcomeId, RootId, Status, TaskType, UnixMillis};
 
 use super::naive::{Naive, NaiveRoot, Numbers};
-use super::{START, assert_verified, hosts, new_root, page};
+use super::{START, assert_verified, hosts, new_root, page, said};
 use crate::{HostNo, Leaf, LeafEvent, LeafQuery, RootQuery, Store, Window};
 
 const STATUSES: [&[Status]; 7] = [
@@ -93,7 +93,8 @@ async fn step(store: &impl Store, naive: &mut Naive, numbers: &mut Numbers, now:
         let (number, event) = (numbers.leaf(leaves), numbers.event());
         let text = format!(r#"{{"at":{}}}"#, now.0).into_bytes();
         let has_answer = matches!(event, Event::Ended { .. }) && numbers.below(4) > 0;
-        let answer = has_answer.then_some(text);
+        let kind = u8::try_from(numbers.below(4) + 1).unwrap();
+        let answer = has_answer.then(|| said(&text, kind));
         effects.push(naive.apply(root, number, event, answer.clone(), now));
         let leaf = root.leaf(number);
         events.push(LeafEvent {
@@ -147,9 +148,11 @@ pub(super) async fn check(
             let query = LeafQuery::Root {
                 root: root.id,
                 statuses: statuses.to_vec(),
+                outcome: None,
             };
             check_query(store, naive, &query, numbers).await;
         }
+        check_outcomes(store, naive, root, numbers).await;
     }
     let starts: Vec<_> = naive.roots.iter().map(|it| it.created_at).collect();
     for statuses in STATUSES {
@@ -167,6 +170,38 @@ pub(super) async fn check(
                 };
                 check_query(store, naive, &query, numbers).await;
             }
+        }
+    }
+}
+
+/// All groups; then the pages of one of them, of one that is not there, and of each status of both.
+async fn check_outcomes(
+    store: &impl Store,
+    naive: &Naive,
+    root: &NaiveRoot,
+    numbers: &mut Numbers,
+) {
+    let groups = store.outcome_list(root.id).await.unwrap();
+    assert_eq!(groups, root.groups());
+    let sum: u32 = groups.iter().map(|it| it.count).sum();
+    assert_eq!(sum, root.totals().ended());
+    let mut ids = vec![OutcomeId::other(Status::Fail)];
+    if !groups.is_empty() {
+        let all: Vec<OutcomeId> = groups.iter().map(|it| it.id).collect();
+        ids.push(numbers.of(&all));
+    }
+    for id in ids {
+        for statuses in [
+            &[][..],
+            &[Status::Fail],
+            &[Status::Success, Status::Timeout],
+        ] {
+            let query = LeafQuery::Root {
+                root: root.id,
+                statuses: statuses.to_vec(),
+                outcome: Some(id),
+            };
+            check_query(store, naive, &query, numbers).await;
         }
     }
 }

@@ -226,6 +226,7 @@ pub async fn a_root_without_leaves_has_ended<S: Store>(open: impl Fn() -> S) {
     let query = LeafQuery::Root {
         root,
         statuses: vec![],
+        outcome: None,
     };
     let leaves = store
         .leaf_page(&query, page(1, 10), usize::MAX)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use model::{RootId, UnixMillis};
 
 use crate::fold::{Fold, Slot};
+use crate::outcome::Outcomes;
 use crate::{Error, HostNo};
 
 /// See the module.
@@ -38,6 +39,7 @@ pub(super) struct RootChange {
     pub(super) no: i64,
     pub(super) created: Option<Box<Fold>>,
     pub(super) slots: HashMap<u32, Slot>,
+    pub(super) outcomes: Arc<Outcomes>,
     pub(super) blocks: u32,
     pub(super) cancelled: Option<UnixMillis>,
     pub(super) ended: bool,
@@ -149,6 +151,7 @@ impl Active {
             let fold = Arc::make_mut(fold);
             fold.root.cancelled_at = change.cancelled;
             fold.blocks = change.blocks;
+            fold.outcomes = change.outcomes;
             for (number, slot) in change.slots {
                 fold.set(number, slot);
             }

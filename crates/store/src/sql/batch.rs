@@ -5,16 +5,18 @@
 //! see what those before them did. Called by the writer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use model::{Effect, Event, LeafState, RootId, Status, Totals, UnixMillis, limits};
+use model::{Effect, Event, LeafState, RootId, Said, Status, Totals, UnixMillis, limits};
 
 use super::active::{Active, Publication, RootChange};
 use super::db::{Db, Value, params};
 use super::rank_count::Counts;
-use super::segment;
+use super::{outcome, segment};
 use crate::fold::{self, Fold, Place, Slot};
 use crate::journal::{self, BlockWriter, Compressor};
-use crate::{Applied, Error, HostNo, LeafSlot};
+use crate::outcome::Outcomes;
+use crate::{Applied, Error, HostNo, LeafAnswer, LeafSlot};
 
 /// See the module.
 pub(super) struct Batch<'a> {
@@ -155,6 +157,7 @@ pub(super) struct Stage<'a> {
     base: Base<'a>,
     slots: HashMap<u32, Slot>,
     totals: Totals,
+    outcomes: Arc<Outcomes>,
     /// Blocks of the root's journal, with those of this commit.
     blocks: u32,
     cancelled: Option<UnixMillis>,
@@ -171,6 +174,7 @@ impl<'a> Stage<'a> {
         };
         Self {
             totals: fold.root.totals,
+            outcomes: Arc::clone(&fold.outcomes),
             blocks: fold.blocks,
             cancelled: fold.root.cancelled_at,
             slots: HashMap::new(),
@@ -237,12 +241,12 @@ impl<'a> Stage<'a> {
         blocks: &mut Blocks<'_>,
         number: u32,
         event: Event,
-        answer: Option<&[u8]>,
+        answer: Option<&LeafAnswer>,
         now: UnixMillis,
     ) -> Result<Applied, Error> {
         let slot = self.slot(number).ok_or(Error::NotFound)?;
         let answer = answer.filter(|_| matches!(event, Event::Ended { .. }));
-        if answer.is_some_and(|it| it.len() > limits::ANSWER_BYTES_MAX) {
+        if answer.is_some_and(|it| it.json.len() > limits::ANSWER_BYTES_MAX) {
             return Err(Error::Corrupt("an answer is too long".into()));
         }
         let created = self.fold().root.created_at;
@@ -262,7 +266,7 @@ impl<'a> Stage<'a> {
                 place = answer.map(|_| Place { block, index }).or(place);
                 self.is_written = false;
             }
-            self.put(number, before, after, place);
+            self.put(number, before, after, place, answer.map(|it| &it.said));
         }
         Ok(Applied {
             before,
@@ -294,7 +298,7 @@ impl<'a> Stage<'a> {
             let before = slot.state(created);
             let (after, effect) = self.next(before, event, now);
             if effect == Effect::Moved {
-                self.put(number, before, after, slot.place());
+                self.put(number, before, after, slot.place(), None);
                 has_moved = true;
             }
             if effect != Effect::Unchanged {
@@ -327,9 +331,22 @@ impl<'a> Stage<'a> {
         results
     }
 
-    fn put(&mut self, number: u32, before: LeafState, after: LeafState, place: Option<Place>) {
+    fn put(
+        &mut self,
+        number: u32,
+        before: LeafState,
+        after: LeafState,
+        place: Option<Place>,
+        said: Option<&Said>,
+    ) {
         let created = self.fold().root.created_at;
-        self.slots.insert(number, Slot::new(after, place, created));
+        let outcome = if after.status.is_final() {
+            Arc::make_mut(&mut self.outcomes).add(after, said, number)
+        } else {
+            0
+        };
+        let slot = Slot::new(after, place, outcome, created);
+        self.slots.insert(number, slot);
         self.totals.apply(before, after, Effect::Moved);
     }
 
@@ -386,6 +403,7 @@ impl<'a> Stage<'a> {
             segment::write_states(tx, fold.no, &slots)?;
             segment::write_counts(tx, fold.no, &slots)?;
             Counts::of_rows(tx, "no = ?", &[fold.no.into()])?.add(tx)?;
+            outcome::write(tx, fold.no, self.outcomes.all())?;
         }
         Ok(())
     }
@@ -395,6 +413,7 @@ impl<'a> Stage<'a> {
         RootChange {
             no,
             slots: self.slots,
+            outcomes: self.outcomes,
             blocks: self.blocks,
             cancelled: self.cancelled,
             ended: self.ended.is_some(),

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     AccessKey, Applied, Created, Dropped, Error, Host, HostFilter, HostNo, InstallCode, Leaf,
-    LeafEvent, LeafQuery, LeafSlot, NewHost, NewRoot, Page, PageRequest, Policy, Root, RootQuery,
-    Store, Token, User,
+    LeafEvent, LeafQuery, LeafSlot, NewHost, NewRoot, OutcomeGroup, Page, PageRequest, Policy,
+    Root, RootQuery, Store, Token, User,
 };
 
 /// Answers up to this many are read where they are asked for.
@@ -39,10 +39,15 @@ impl<D> SqlStore<D> {
         }
     }
 
-    /// How long a page of leaves may take: by status, all roots or all leaves are looked through.
+    /// How long a page of leaves may take: by status or outcome, all roots or all leaves are looked through.
     fn length_of_page(&self, query: &LeafQuery) -> Length {
         match query {
-            LeafQuery::Root { statuses, .. } | LeafQuery::Roots { statuses, .. }
+            LeafQuery::Root {
+                statuses,
+                outcome: None,
+                ..
+            }
+            | LeafQuery::Roots { statuses, .. }
                 if statuses.is_empty() =>
             {
                 Length::Short
@@ -184,6 +189,12 @@ impl<D: 'static> Store for SqlStore<D> {
             page::complete(tx, picked, answers_bytes_max)
         })
         .await
+    }
+
+    async fn outcome_list(&self, root: RootId) -> Result<Vec<OutcomeGroup>, Error> {
+        let look = move |view: View<'_>| view.outcome_list(root);
+        self.read(self.length_of(root), look, |_, seen| Ok(seen))
+            .await
     }
 
     async fn leaf_unfinished(&self, root: RootId) -> Result<Vec<LeafSlot>, Error> {

@@ -17,7 +17,7 @@ pub(super) fn weight(events: &[LeafEvent]) -> Weight {
         events: events.len(),
         bytes: events
             .iter()
-            .map(|it| it.answer.as_ref().map_or(0, Vec::len))
+            .map(|it| it.answer.as_ref().map_or(0, |it| it.json.len()))
             .sum(),
     }
 }
@@ -35,7 +35,7 @@ fn apply(batch: &mut Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Ap
     let LeafId { root, number } = event.leaf;
     match batch.stage(root) {
         Some((stage, blocks)) => {
-            stage.apply(blocks, number, event.event, event.answer.as_deref(), now)
+            stage.apply(blocks, number, event.event, event.answer.as_ref(), now)
         }
         None => apply_late(batch, event, now),
     }

@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use model::{Effect, Event, Reason, RootId, Status, TaskType, UnixMillis, Verdict};
+use model::{Effect, Event, Reason, RootId, Said, Status, TaskType, UnixMillis, Verdict};
 
 use super::SqlStore;
 use super::db::{Db, Driver, Each, Value};
 use crate::sqlite::{Options, Place, Sqlite};
-use crate::{Applied, Error, HostNo, LeafEvent, NewHost, Store};
+use crate::{Applied, Error, HostNo, LeafAnswer, LeafEvent, NewHost, Store};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 const SUCCESS: Event = Event::Ended {
@@ -159,7 +159,10 @@ async fn apply(store: &impl Store, root: RootId, event: Event) -> Result<Applied
     let event = LeafEvent {
         leaf: root.leaf(1),
         event,
-        answer: Some(b"answer".to_vec()),
+        answer: Some(LeafAnswer {
+            json: b"answer".to_vec(),
+            said: Said::new([1; 14], "answer".into()),
+        }),
     };
     store.leaf_apply_many(vec![event], NOW).await?.remove(0)
 }

@@ -2,17 +2,17 @@
 //!
 //! Owns the walk from root to block of counts to leaf. Without a status filter a page is a range of
 //! ranks; with one, whole roots and whole blocks are passed over by their counts, and only blocks
-//! that the page touches are looked at. Answers are fetched last, one journal block at a time.
+//! that the page touches are looked at. By outcome, the blocks from its first leaf on are looked at. Answers are fetched last, one journal block at a time.
 
 mod by_counts;
 
 use std::borrow::Cow;
 
-use model::{RootId, Status, Totals, UnixMillis, limits};
+use model::{OutcomeId, RootId, Status, Totals, UnixMillis, limits};
 
 use super::db::{Db, params};
-use super::segment;
 use super::task::{self, Lane, View};
+use super::{outcome, segment};
 use crate::fold::{Fold, Place, Slot};
 use crate::journal::Block;
 use crate::{Error, HostNo, Leaf, LeafQuery, Page, PageRequest, RootQuery};
@@ -85,6 +85,8 @@ struct Pick {
 /// Collects a page: passes over `skip` leaves, then keeps up to `room`.
 struct Collector {
     statuses: Statuses,
+    /// Place of the one outcome that is wanted.
+    outcome: Option<u16>,
     skip: u64,
     room: usize,
     picks: Vec<Pick>,
@@ -102,6 +104,17 @@ impl Leaves<'_> {
         match self {
             Self::Active(fold) => fold.root.totals,
             Self::Stored { totals, .. } => *totals,
+        }
+    }
+
+    /// Place, count and first leaf of one outcome.
+    fn outcome(&self, id: OutcomeId) -> Result<Option<(u16, u32, u32)>, Error> {
+        match self {
+            Self::Active(fold) => {
+                let found = fold.outcomes.find(id);
+                Ok(found.map(|(place, it)| (place, it.count, it.first)))
+            }
+            Self::Stored { view, no, .. } => outcome::find(view.tx, *no, id),
         }
     }
 
@@ -189,21 +202,57 @@ impl Collector {
                 continue;
             }
             let last = (first + (limits::COUNT_BLOCK_LEAVES - 1)).min(total);
-            for pick in leaves.slice(first, last)? {
-                if self.is_done() {
-                    return Ok(());
-                }
-                if !self.statuses.has(pick.slot.status) {
-                    continue;
-                }
-                if self.skip > 0 {
-                    self.skip -= 1;
-                } else {
-                    self.picks.push(pick);
-                }
+            self.sift(leaves.slice(first, last)?);
+            if self.is_done() {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Takes what the page has of the leaves of one outcome. Returns how many have it.
+    fn take_outcome(&mut self, leaves: &Leaves<'_>, id: OutcomeId) -> Result<u64, Error> {
+        let status = id.status().filter(|it| self.statuses.has(*it));
+        let Some((status, (place, count, start))) = status.zip(leaves.outcome(id)?) else {
+            return Ok(0);
+        };
+        self.statuses = Statuses::new(&[status]);
+        if count == leaves.totals().of(status) {
+            // All of that status: their counts lead to any page.
+            self.take(leaves)?;
+            return Ok(count.into());
+        }
+        self.outcome = Some(place);
+        let total = leaves.totals().total();
+        let firsts = (1..=total).step_by(usize::try_from(limits::COUNT_BLOCK_LEAVES).unwrap_or(1));
+        for (first, counts) in firsts.zip(leaves.counts()?.iter()) {
+            let last = (first + (limits::COUNT_BLOCK_LEAVES - 1)).min(total);
+            if self.is_done() || self.skip >= u64::from(count) {
+                break;
+            }
+            if last >= start && counts.of(status) > 0 {
+                self.sift(leaves.slice(first, last)?);
+            }
+        }
+        Ok(count.into())
+    }
+
+    /// Passes over, or keeps, those that are wanted.
+    fn sift(&mut self, leaves: Vec<Pick>) {
+        for pick in leaves {
+            if self.is_done() {
+                return;
+            }
+            let is_other = self.outcome.is_some_and(|it| it != pick.slot.outcome);
+            if is_other || !self.statuses.has(pick.slot.status) {
+                continue;
+            }
+            if self.skip > 0 {
+                self.skip -= 1;
+            } else {
+                self.picks.push(pick);
+            }
+        }
     }
 }
 
@@ -259,17 +308,19 @@ impl<'a> View<'a> {
         let (LeafQuery::Root { statuses, .. } | LeafQuery::Roots { statuses, .. }) = query;
         let mut collector = Collector {
             statuses: Statuses::new(statuses),
+            outcome: None,
             skip: page.offset(),
             room: usize::try_from(page.size).unwrap_or(usize::MAX),
             picks: Vec::new(),
         };
         let total = match query {
-            LeafQuery::Root { root, .. } => match self.leaves(*root)? {
-                Some(leaves) => {
+            LeafQuery::Root { root, outcome, .. } => match (self.leaves(*root)?, outcome) {
+                (Some(leaves), Some(id)) => collector.take_outcome(&leaves, *id)?,
+                (Some(leaves), None) => {
                     collector.take(&leaves)?;
                     collector.statuses.count(&leaves.totals())
                 }
-                None => 0,
+                (None, _) => 0,
             },
             LeafQuery::Roots { roots, .. } if collector.statuses.is_all() => {
                 self.by_rank(roots, &mut collector)?
@@ -283,6 +334,7 @@ impl<'a> View<'a> {
     pub(super) fn leaf_problems_first(self, root: RootId, size: u32) -> Result<Picked, Error> {
         let mut collector = Collector {
             statuses: Statuses::ALL,
+            outcome: None,
             skip: 0,
             room: usize::try_from(size).unwrap_or(usize::MAX),
             picks: Vec::new(),

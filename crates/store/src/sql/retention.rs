@@ -11,6 +11,7 @@ use model::{RootId, UnixMillis};
 
 use super::batch::Batch;
 use super::db::{Db, params};
+use super::outcome::OUTCOME_BITS;
 use super::rank_count::Counts;
 use super::segment::{COUNT_BITS, SEGMENT_BITS};
 use crate::{Dropped, Error};
@@ -80,6 +81,7 @@ fn sweep(tx: &dyn Db, room: &mut usize) -> Result<(), Error> {
         ("host_segment", "segment", "segment", floor << SEGMENT_BITS),
         ("state_segment", "segment", "segment", floor << SEGMENT_BITS),
         ("count_block", "block", "block", floor << COUNT_BITS),
+        ("outcome", "outcome", "outcome", floor << OUTCOME_BITS),
     ] {
         if *room == 0 {
             return Ok(());

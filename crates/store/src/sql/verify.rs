@@ -5,16 +5,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use model::{Event, RootId, Totals};
+use model::{Event, RootId, Status, Totals};
 
 use super::batch::Batch;
 use super::db::{Db, params};
 use super::page::Answers;
 use super::task::{self, RootRow};
-use super::{rank_count, retention, segment};
+use super::{outcome, rank_count, retention, segment};
 use crate::Error;
 use crate::fold::{Fold, Slot};
 use crate::journal::{self, Block};
+use crate::outcome::Outcome;
 
 /// Journal blocks that are read at once: a few MB.
 const BLOCKS_AT_ONCE: u32 = 256;
@@ -208,9 +209,35 @@ fn root(tx: &dyn Db, no: i64) -> Result<Vec<String>, Error> {
         if segment::read_counts(tx, no, totals.total())? != fold.counts() {
             lines.push("the counts per block differ from the journal".into());
         }
+        if outcome::read(tx, fold.no)? != fold.outcomes.all() {
+            lines.push("the outcomes differ from the journal".into());
+        }
     }
+    lines.extend(miscounted(fold.outcomes.all(), &slots));
     lines.extend(misplaced(tx, &slots)?);
     Ok(lines)
+}
+
+/// Whether each outcome is counted as often as leaves refer to it: so all of them together count the
+/// leaves that have ended.
+fn miscounted(outcomes: &[Outcome], slots: &[Slot]) -> Option<String> {
+    let mut left: HashMap<u16, (Option<Status>, u32)> = (1..)
+        .zip(outcomes)
+        .map(|(place, it)| (place, (it.id.status(), it.count)))
+        .collect();
+    let mut wrong = 0;
+    for slot in slots.iter().filter(|it| it.status.is_final()) {
+        match left.get_mut(&{ slot.outcome }) {
+            Some((Some(status), count)) if *status == slot.status && *count > 0 => *count -= 1,
+            _ => wrong += 1,
+        }
+    }
+    let rest: u32 = left.values().map(|it| it.1).sum();
+    let unfinished = slots.iter().filter(|it| !it.status.is_final());
+    wrong += unfinished.filter(|it| { it.outcome } != 0).count();
+    (wrong > 0 || rest > 0).then(|| {
+        format!("{wrong} leaves are in no outcome and {rest} are counted that are not there")
+    })
 }
 
 /// The leaves whose answers are not where they should be.
@@ -257,6 +284,10 @@ fn active(tx: &dyn Db, fold: &Fold) -> Result<Vec<String>, Error> {
     if !segment::counts_of(&slots).eq(fold.counts().iter().copied()) {
         lines.push("the counts per block in memory differ from its leaves".into());
     }
+    if rebuilt.outcomes != fold.outcomes {
+        lines.push("the outcomes in memory differ from the journal".into());
+    }
+    lines.extend(miscounted(fold.outcomes.all(), &slots));
     Ok(lines)
 }
 

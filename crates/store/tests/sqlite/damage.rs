@@ -66,12 +66,18 @@ async fn verify_finds_what_was_damaged_on_purpose() {
         ),
         ("UPDATE count_block SET success = 1", "counts per block"),
         (
-            "UPDATE state_segment SET data = zeroblob(24)",
+            "UPDATE state_segment SET data = zeroblob(28)",
             "2 leaves are not",
         ),
         ("DELETE FROM state_segment", "state_segment has (0, 0)"),
+        ("UPDATE outcome SET count = 3", "the outcomes differ"),
+        ("DELETE FROM outcome", "the outcomes differ"),
         (
-            "UPDATE state_segment SET data = x'030000000000000002000000030000000000000001000000'",
+            "UPDATE state_segment SET data = x'03000000000000000100000001000300000000000000020000000000'",
+            "1 leaves are in no outcome and 1 are counted",
+        ),
+        (
+            "UPDATE state_segment SET data = x'03000000000000000200000001000300000000000000010000000100'",
             "2 answers are not where they should be",
         ),
         (
@@ -173,6 +179,7 @@ async fn a_running_root_that_does_not_rebuild_is_set_aside_and_shown() {
         let of_root = LeafQuery::Root {
             root: bad,
             statuses: vec![],
+            outcome: None,
         };
         assert!(is_corrupt(store.leaf_page(&of_root, FIRST, 0).await));
         assert!(is_corrupt(store.leaf_get(bad.leaf(1)).await));

@@ -3,11 +3,11 @@
 use model::plan::Gate;
 use model::{Dispatch, LeafState, Reason, Status, cause};
 use protocol::api::task::{
-    HostDetail, LeafRecord, OnceTaskInfo, Task, TaskInfo, UnfinishedTask, write_details,
+    HostDetail, LeafRecord, OnceTaskInfo, Outcome, Task, TaskInfo, UnfinishedTask, write_details,
 };
 use protocol::facts::HostFacts;
 use protocol::work::Work;
-use store::{Leaf, LeafSlot, Root};
+use store::{Host, Leaf, LeafSlot, OutcomeGroup, Root};
 
 use crate::api::host::Addresses;
 use crate::service::Error;
@@ -241,6 +241,26 @@ fn leaf_record_result(state: LeafState) -> String {
         (Status::Success, _) => "SUCCESS".to_owned(),
         (_, Reason::None) => String::new(),
         (_, reason) => reason.wire().to_uppercase(),
+    }
+}
+
+pub(super) fn outcome_row(group: &OutcomeGroup, host: &Host) -> Outcome {
+    let reason = group.id.reason();
+    let label = match reason {
+        None => "other answers",
+        Some(Reason::None) if group.label.is_empty() => "no answer",
+        Some(reason) if group.label.is_empty() => reason.sentence(),
+        Some(_) => &group.label,
+    };
+    Outcome {
+        outcome_id: group.id.to_string(),
+        status: group.id.status().map_or("", Status::wire).to_owned(),
+        reason: reason.map_or("", Reason::wire).to_owned(),
+        label: label.to_owned(),
+        count: group.count,
+        sample_task_id: group.sample.to_string(),
+        sample_uuid: host.uuid.to_string(),
+        sample_name: host.name.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt as _;
 use model::{Reason, TaskType, Verdict};
 
 use super::*;
@@ -114,7 +115,7 @@ async fn an_order_that_is_not_confirmed_is_sent_again() {
     fleet.clock.0.store(CONFIRM_MS, Ordering::SeqCst);
     fleet.round(true).await;
     let mut sent = 0;
-    while fleet.lines[0].try_recv().is_ok() {
+    while fleet.lines[0].next().now_or_never().is_some() {
         sent += 1;
     }
     assert_eq!(sent, 2);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{Event, HostUuid, LeafId, Reason, RootId, Status, TaskType, Totals, Verdict};
-use protocol::frame::DownFrame;
 use store::{HostNo, LeafQuery, NewHost, NewRoot, PageRequest, SqliteStore, Store};
 
 use super::{START, TestClock, engine};
@@ -116,6 +115,7 @@ impl Fleet {
         let query = LeafQuery::Root {
             root: self.root,
             statuses: vec![status],
+            outcome: None,
         };
         let page = PageRequest {
             number: 1,

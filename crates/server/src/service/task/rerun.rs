@@ -66,6 +66,7 @@ impl Tasks {
         let query = LeafQuery::Root {
             root: rerun.old.id,
             statuses: rerun.statuses.clone(),
+            outcome: None,
         };
         let reasons = &rerun.reasons;
         for number in 1.. {

@@ -1,12 +1,16 @@
 //! How one task is shown: how it stands, then what its hosts said, the same answers together.
 
-use client::Client;
-use model::TaskType;
+use client::{Client, LeafFilter};
+use model::limits::PAGE_SIZE_MAX;
+use model::{Status, TaskId, TaskType};
 use protocol::api::task::{HostDetail, Task, read_details};
 use serde_json::{Value, json};
 
-use super::group::Groups;
+use super::group::{Groups, NAMES_MAX};
 use crate::ui::{Format, Ui, clean_line, time};
+
+/// Outcomes that are shown in full.
+const OUTCOMES_MAX: usize = 20;
 
 /// Writes the task. A person sees the answers of all hosts grouped; a program gets what the API gives for the task, with
 /// `DetailData` unpacked.
@@ -26,24 +30,58 @@ pub(super) async fn show(task: &Task, client: &Client, ui: &Ui) -> anyhow::Resul
 
 async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
     let mut groups = Groups::default();
-    let details = read_details(&task.detail_data)?;
-    // A large root's own details cover only some of its hosts.
-    if u64::try_from(details.len()).ok() == Some(u64::from(task.total_count)) {
-        details
-            .into_iter()
-            .for_each(|it| groups.add(noted(it, task)));
+    let TaskId::Root(root) = task.task_id.parse()? else {
+        let details = read_details(&task.detail_data)?.into_iter();
+        details.for_each(|it| groups.add(noted(it, task)));
+        return Ok(groups);
+    };
+    let outcomes = client.outcomes(root).await?.outcomes;
+    for outcome in outcomes.iter().take(OUTCOMES_MAX) {
+        let filter = LeafFilter {
+            outcome: Some(outcome.outcome_id.parse()?),
+            ..LeafFilter::default()
+        };
+        let names = u32::try_from(NAMES_MAX).unwrap_or(u32::MAX);
+        let (details, _) = first_leaves(task, &filter, names, client).await?;
+        groups.add_same(outcome.count.into(), details);
+    }
+    let rest = outcomes.iter().skip(OUTCOMES_MAX);
+    groups.leave_out(
+        rest.map(|it| u64::from(it.count)).sum(),
+        "answered otherwise: `sickbay task outcomes` lists all answers",
+    );
+    if task.unfinished_count == 0 {
         return Ok(groups);
     }
-    let mut pages = client.leaves(&task.task_id);
-    while let Some(leaves) = pages.next().await? {
-        for leaf in leaves {
-            let details = read_details(&leaf.detail_data)?;
-            details
-                .into_iter()
-                .for_each(|it| groups.add(noted(it, task)));
-        }
-    }
+    let unfinished = LeafFilter {
+        statuses: vec![Status::Init, Status::Start, Status::Dispatch],
+        outcome: None,
+    };
+    let (details, total) = first_leaves(task, &unfinished, PAGE_SIZE_MAX, client).await?;
+    let here = u64::try_from(details.len()).unwrap_or(u64::MAX);
+    details.into_iter().for_each(|it| groups.add(it));
+    groups.leave_out(
+        total.saturating_sub(here),
+        "unfinished: `sickbay task leaves` lists them",
+    );
     Ok(groups)
+}
+
+/// What the first of these leaves say, and how many they are in all.
+async fn first_leaves(
+    task: &Task,
+    filter: &LeafFilter,
+    most: u32,
+    client: &Client,
+) -> anyhow::Result<(Vec<HostDetail>, u64)> {
+    let mut pages = client.leaves(&task.task_id, filter, most);
+    let leaves = pages.next().await?.unwrap_or_default();
+    let mut details = Vec::new();
+    for leaf in leaves {
+        let of_leaf = read_details(&leaf.detail_data)?;
+        details.extend(of_leaf.into_iter().map(|it| noted(it, task)));
+    }
+    Ok((details, pages.total().unwrap_or_default()))
 }
 
 /// The answer of a host, with the reason why there is nothing to run by hand on a host that is offline: a command never is.

@@ -39,7 +39,7 @@ CREATE INDEX root_unfinished ON root(no) WHERE ended_ms IS NULL;
 
 -- Hosts of a root: 256 numbers of 8 bytes. `segment` is root.no << 12 | (leaf number - 1) >> 8.
 CREATE TABLE host_segment (segment BIGINT PRIMARY KEY, data BYTEA NOT NULL);
--- States of a finished root: 256 slots of 12 bytes. Numbered likewise.
+-- States of a finished root: 256 slots of 14 bytes. Numbered likewise.
 CREATE TABLE state_segment (segment BIGINT PRIMARY KEY, data BYTEA NOT NULL);
 -- Counts of a finished root. `block` is root.no << 10 | (leaf number - 1) >> 10.
 CREATE TABLE count_block (
@@ -47,6 +47,14 @@ CREATE TABLE count_block (
   success BIGINT NOT NULL,
   fail BIGINT NOT NULL,
   timeout BIGINT NOT NULL
+);
+-- Outcomes of the leaves of a finished root. `outcome` is root.no << 10 | place, from 1, as in the slots.
+CREATE TABLE outcome (
+  outcome BIGINT PRIMARY KEY,
+  id BYTEA NOT NULL,
+  label TEXT NOT NULL,
+  count BIGINT NOT NULL,
+  first BIGINT NOT NULL
 );
 
 -- How the leaves of finished roots ended, summed over roots of consecutive ranks: `block` is

@@ -37,7 +37,7 @@ CREATE INDEX root_unfinished ON root(no) WHERE ended_ms IS NULL;
 
 -- Hosts of a root: 256 numbers of 8 bytes. `segment` is root.no << 12 | (leaf number - 1) >> 8.
 CREATE TABLE host_segment (segment INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
--- States of a finished root: 256 slots of 12 bytes. Numbered likewise.
+-- States of a finished root: 256 slots of 14 bytes. Numbered likewise.
 CREATE TABLE state_segment (segment INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 -- Counts of a finished root. `block` is root.no << 10 | (leaf number - 1) >> 10.
 CREATE TABLE count_block (
@@ -45,6 +45,14 @@ CREATE TABLE count_block (
   success INTEGER NOT NULL,
   fail INTEGER NOT NULL,
   timeout INTEGER NOT NULL
+) STRICT;
+-- Outcomes of the leaves of a finished root. `outcome` is root.no << 10 | place, from 1, as in the slots.
+CREATE TABLE outcome (
+  outcome INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  label TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  first INTEGER NOT NULL
 ) STRICT;
 
 -- How the leaves of finished roots ended, summed over roots of consecutive ranks: `block` is
