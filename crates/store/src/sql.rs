@@ -105,8 +105,9 @@ impl<D> SqlStore<D> {
         let compressor = journal::compressor().map_err(unavailable)?;
         let (messages, receiver) = mpsc::channel(writer::QUEUE);
         let (ready, opened) = std::sync::mpsc::sync_channel(1);
-        let work = move || {
-            let loaded = load::load(&*driver).map(|Loaded { connection, active }| {
+        let work = move || match load::load(&*driver) {
+            Err(error) => drop(ready.send(Err(error))),
+            Ok(Loaded { connection, active }) => {
                 let shared = Arc::new(Shared {
                     generation: AtomicU64::new(0),
                     active: RwLock::new(Arc::new(active)),
@@ -120,14 +121,9 @@ impl<D> SqlStore<D> {
                     connection: Some(connection),
                     again: Backoff::default(),
                 };
-                (shared, writer)
-            });
-            let (shared, writer) =
-                loaded.map_or_else(|it| (Err(it), None), |(s, w)| (Ok(s), Some(w)));
-            if ready.send(shared).is_ok()
-                && let Some(writer) = writer
-            {
-                run_or_abort(writer);
+                if ready.send(Ok(shared)).is_ok() {
+                    run_or_abort(writer);
+                }
             }
         };
         let thread = std::thread::Builder::new().name("store-writer".into());
