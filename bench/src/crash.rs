@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use client::{LeafQuery, NewTask, TaskQuery};
+use client::{LeafFilter, LeafQuery, NewTask, TaskQuery};
 use model::{TaskId, TaskType};
 use protocol::api::task::{HostDetail, Task, read_details};
 use serde_json::{Value, json};
@@ -210,7 +210,11 @@ impl Proof {
         ensure!(roots.len() == self.asked.len(), "a task too many");
         let mut held = HashSet::new();
         for root in roots.keys() {
-            let listed = house.client.leaves(root, &LeafFilter::default(), PAGE).take(usize::MAX).await?;
+            let listed = house
+                .client
+                .leaves(root, &LeafFilter::default(), model::limits::PAGE_SIZE_MAX)
+                .take(usize::MAX)
+                .await?;
             held.extend(listed.into_iter().map(|it| it.task_id));
             let records = LeafQuery {
                 root: root.clone(),

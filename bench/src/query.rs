@@ -137,7 +137,7 @@ async fn fill(store: &SqliteStore, leaves: u32) -> anyhow::Result<Stored> {
     };
     let mut numbers = Numbers(3);
     let in_large = leaves / 10 * 9;
-    let large = in_large.min(LARGE_MAX).max(1);
+    let large = in_large.clamp(1, LARGE_MAX);
     let larges = (in_large / large).max(1);
     for _ in 0..larges {
         for _ in 0..(leaves / 10 / SMALL / larges).max(1) {

@@ -138,7 +138,7 @@ impl Journal {
         };
         let is_damaged = files.damaged || matches!(kept, Some(Kept::Damaged));
         let deadline = match &kept {
-            Some(Kept::Sound(_, order)) => UnixMillis(order.deadline_ms),
+            Some(Kept::Sound(sound)) => UnixMillis(sound.1.deadline_ms),
             _ => now,
         };
         let stage = match files {
@@ -175,7 +175,8 @@ impl Journal {
         let mut orders = Vec::new();
         for leaf in std::mem::take(&mut self.left_waiting) {
             match self.read_order(leaf, "order") {
-                Kept::Sound(signed, order) => {
+                Kept::Sound(sound) => {
+                    let (signed, order) = *sound;
                     let deadline = UnixMillis(order.deadline_ms);
                     let stage = Stage::Taken;
                     self.entries.insert(leaf, Entry { stage, deadline });
@@ -402,7 +403,7 @@ impl Journal {
         let signed = SignedOrder::decode(bytes.as_slice()).ok();
         let opened = signed.and_then(|signed| {
             let order = Order::decode(signed.body.as_slice()).ok()?;
-            (order.leaf_id == leaf.to_string()).then_some(Kept::Sound(signed, order))
+            (order.leaf_id == leaf.to_string()).then(|| Kept::Sound(Box::new((signed, order))))
         });
         opened.unwrap_or_else(|| {
             set_aside(&path);
@@ -445,7 +446,7 @@ impl Found {
 
 /// An order as it lies there.
 enum Kept {
-    Sound(SignedOrder, Order),
+    Sound(Box<(SignedOrder, Order)>),
     /// It was moved aside.
     Damaged,
     Unreadable,
