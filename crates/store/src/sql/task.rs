@@ -298,7 +298,7 @@ impl<'a> Lane<'a> {
             self.rank, self.filter
         );
         view.tx.row(&sql, &self.params(&[no]), |row| {
-            Ok((row.get(17)?, root_of(row)?.root))
+            Ok((row.get(18)?, root_of(row)?.root))
         })
     }
 
