@@ -180,8 +180,9 @@ impl Host {
                     _ => {}
                 },
                 Some(leaf) = self.ends.recv() => {
+                    // First, so that it is said again if the connection breaks here.
+                    self.journal.insert(leaf.clone(), Step::Ended);
                     wire.send(result(&leaf)).await?;
-                    self.journal.insert(leaf, Step::Ended);
                 }
                 _ = beat.tick() => wire.send(heartbeat()).await?,
             }

@@ -5,7 +5,8 @@ use std::path::Path;
 use model::TaskType::{ClientDevOps, ClientProblemCheck};
 use protocol::api::task::Task;
 use serde_json::json;
-use tests::{Agent, Server, until};
+use tests::{Agent, Server, binary, run, until};
+use tokio::process::Command;
 
 use crate::check::{fetch, verify_bundle};
 use crate::ops::Gate;
@@ -240,4 +241,18 @@ async fn a_check_goes_on_through_the_death_of_its_server_and_keeps_its_bundle() 
     let (_, detail) = server.leaf(&root).await;
     assert!(detail.probes.len() >= 10, "{detail:?}");
     verify_bundle(&fetch(&server, &detail.url).await.body);
+}
+
+#[tokio::test]
+async fn at_random_moments_nothing_is_lost_and_nothing_runs_twice() {
+    // A short form of what is run by hand: `bench crash`, 200 kills, 200 agents, 20,000 leaves.
+    let mut command = Command::new(binary("bench"));
+    command.args(["crash", "--rounds", "5", "--agents", "20", "--tasks", "10"]);
+    let said = run(&mut command).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let proof: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (&proof["kills"], &proof["success"]),
+        (&json!(5), &json!(200))
+    );
 }

@@ -3,7 +3,7 @@
 use client::{Error, NewTask};
 use model::TaskType::ClientDevOps;
 use serde_json::json;
-use tests::{Agent, Server, until};
+use tests::{Agent, Server, Sickness, until};
 
 use crate::ops::Gate;
 
@@ -76,6 +76,37 @@ impl House {
         let said = self.server.sickbay(&["admin", "verify"]).await;
         assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
     }
+}
+
+async fn fails_for_a_while(sickness: Sickness, code: &str) {
+    let server = Server::start_on_faulty_disk(&[]).await;
+    let mut house = House::new(server).await;
+    house.server.disk().sicken(sickness);
+    let refused = house.ask().await.expect_err("nothing can be stored");
+    let refusal = refused.refusal();
+    assert_eq!(
+        refusal.map(|it| it.code.as_str()),
+        Some(code),
+        "{refused:?}"
+    );
+    house.result_waits().await;
+    house.server.disk().heal();
+    house.went_on().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_that_has_space_again_needs_no_restart() {
+    fails_for_a_while(Sickness::Full, "StorageFull").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_read_only_for_a_while_loses_nothing() {
+    fails_for_a_while(Sickness::ReadOnly, "ServiceUnavailable").await;
+}
+
+#[tokio::test]
+async fn a_disk_with_errors_for_a_while_loses_nothing() {
+    fails_for_a_while(Sickness::Broken, "ServiceUnavailable").await;
 }
 
 #[tokio::test]

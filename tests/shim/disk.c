@@ -23,7 +23,8 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 static int is_below(const char *path) {
     const char *folder = getenv("DISK_FOLDER");
-    return folder && strncmp(path, folder, strlen(folder)) == 0;
+    size_t length = folder ? strlen(folder) : 0;
+    return length && strncmp(path, folder, length) == 0 && path[length] == '/';
 }
 
 // Whether a descriptor is of a file below the folder, and the file's path.

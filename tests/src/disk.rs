@@ -13,6 +13,7 @@ const SECTOR: usize = 512;
 #[derive(Debug)]
 pub struct Disk {
     shim: PathBuf,
+    folder: PathBuf,
     data: PathBuf,
     log: PathBuf,
     sick: PathBuf,
@@ -39,7 +40,7 @@ enum Change {
 }
 
 impl Disk {
-    /// A disk for the data directory `data`, which is to lie in `folder`.
+    /// A disk that holds all of `folder`: the data directory `data` in it, and the server's log.
     ///
     /// # Panics
     /// There is no C compiler.
@@ -56,6 +57,7 @@ impl Disk {
         assert!(said.success(), "the shim is not built");
         Self {
             shim,
+            folder: folder.to_owned(),
             data: data.to_owned(),
             log: folder.join("disk.log"),
             sick: folder.join("disk.sick"),
@@ -66,7 +68,7 @@ impl Disk {
     pub(crate) fn environment(&self) -> [(&'static str, &Path); 4] {
         [
             ("LD_PRELOAD", &self.shim),
-            ("DISK_FOLDER", &self.data),
+            ("DISK_FOLDER", &self.folder),
             ("DISK_LOG", &self.log),
             ("DISK_SICK", &self.sick),
         ]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// How long a condition may take that should hold in moments. Long, because it is only ever used up by a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a condition may take. Long, because it is only ever used up by a failure: most should hold in moments, and a result that
+/// could not be stored is said again by its agent after two heartbeats, a minute.
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// How often a condition is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -31,6 +31,8 @@ pub(super) fn start_log(usual: LevelFilter) {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
+        // A log that cannot be written, as on a full disk, must not end what writes it.
+        .log_internal_errors(false)
         .try_init()
         .ok();
 }

@@ -155,6 +155,8 @@ pub(crate) fn start_log_at(usual: tracing::Level) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // A log that cannot be written, as on a full disk, must not end what writes it.
+        .log_internal_errors(false)
         .init();
 }
 
