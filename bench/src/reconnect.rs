@@ -1,7 +1,11 @@
 //! `reconnect`: from a crash of the server until all its agents are back, and how it answers meanwhile.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use crate::agents::Fleet;
@@ -27,16 +31,10 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
     house.kill()?;
     house.start_again()?;
     let listens = Instant::now();
-    let mut calls = Vec::new();
-    let back = {
-        let mut back = std::pin::pin!(fleet.all_online());
-        loop {
-            tokio::select! {
-                times = &mut back => break times?,
-                time = call(&house) => calls.push(time?),
-            }
-        }
-    };
+    let caller = Caller::start(house);
+    let back = fleet.all_online().await;
+    let mut calls = caller.stop()?;
+    let back = back?;
     let mut back: Vec<Duration> = back.into_iter().map(|it| it - killed).collect();
     for times in [&mut quiet, &mut calls, &mut back] {
         times.sort_unstable();
@@ -72,4 +70,37 @@ async fn call(house: &House) -> anyhow::Result<Duration> {
     let params = [("TaskType", "CLIENT_DEV_OPS".to_owned())];
     house.client.call_value("DescribeOnceTask", &params).await?;
     Ok(started.elapsed())
+}
+
+/// Calls the API from a thread of its own: beside the simulated agents it would wait for them, and
+/// that would be measured as the server's time.
+struct Caller {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<Vec<Duration>>>,
+}
+
+impl Caller {
+    fn start(house: House) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let mut calls = Vec::new();
+                while !stopped.load(Ordering::Relaxed) {
+                    calls.push(call(&house).await?);
+                }
+                Ok(calls)
+            })
+        });
+        Self { stop, thread }
+    }
+
+    fn stop(self) -> anyhow::Result<Vec<Duration>> {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.join();
+        ended.map_err(|_| anyhow!("the caller broke down"))?
+    }
 }
