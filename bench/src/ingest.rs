@@ -28,7 +28,7 @@ const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 pub(crate) async fn run(leaves: u32, url: Option<&str>) -> anyhow::Result<Value> {
     let folder = tempfile::tempdir()?;
     let store: Arc<dyn Store> = match url {
-        Some(url) => Arc::new(PostgresStore::open(url)?),
+        Some(url) => Arc::new(PostgresStore::open(&url.parse()?)?),
         None => Arc::new(SqliteStore::open(folder.path())?),
     };
     let root = RootId::new(NOW, [1; 6]);

@@ -169,6 +169,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             data: folder.path().to_owned(),
+            database: crate::Database::File,
             listen: "127.0.0.1:0".parse().unwrap(),
             certificate: None,
             root_key: None,

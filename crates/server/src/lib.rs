@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod certificate;
 mod clock;
+mod database;
 mod download;
 mod engine;
 mod gateway;
@@ -20,5 +21,7 @@ pub mod upkeep;
 
 pub use auth::RootKey;
 pub use certificate::CertificateSource;
+pub use database::{Database, Error as DatabaseError};
 pub use node::{Error, Node, Options};
 pub use retention::Retention;
+pub use store::{PostgresUrl, UrlError};

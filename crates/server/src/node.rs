@@ -9,7 +9,7 @@ use axum::Router;
 use axum::routing::{any, get};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
-use store::{SqliteStore, Store};
+use store::Store;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::app::{App, Services};
 use crate::auth::{Auth, RootKey, Sealer};
 use crate::certificate::{Certificate, CertificateSource};
 use crate::clock::{Clock, SteadyClock};
+use crate::database::{self, Database};
 use crate::engine::{Engine, Signer};
 use crate::gateway::{Gateway, agent_door};
 use crate::retention::{Keeper, Retention};
@@ -33,8 +34,10 @@ use crate::{api, download, listen};
 /// How a node is to be set up.
 #[derive(Clone)]
 pub struct Options {
-    /// Where everything is kept.
+    /// Where the keys, the log bundles and, unless it is elsewhere, the store are kept.
     pub data: PathBuf,
+    /// Where the store is.
+    pub database: Database,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// TLS; `None`: plain HTTP.
@@ -68,8 +71,11 @@ pub enum Error {
     /// The address.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
-    /// The store.
-    #[error("the store does not open")]
+    /// The store does not open.
+    #[error(transparent)]
+    Database(#[from] database::Error),
+    /// The store, while it is set up.
+    #[error("the store does not answer")]
     Store(#[from] store::Error),
     /// Another node uses the data directory.
     #[error("`{path}` is in use by another node", path = .0.display())]
@@ -118,12 +124,9 @@ impl Node {
             .as_ref()
             .map(|source| Certificate::open(source, data).map_err(file("the certificate", "tls")))
             .transpose()?;
-        let folder = data.clone();
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&folder)).await;
-        let store: Arc<dyn Store> = match opened {
-            Ok(store) => Arc::new(store?),
-            Err(error) => return Err(Error::Store(store::Error::Unavailable(Box::new(error)))),
-        };
+        let (folder, database) = (data.clone(), options.database.clone());
+        let opened = tokio::task::spawn_blocking(move || database::open(&database, &folder)).await;
+        let store = opened.map_err(|error| store::Error::Unavailable(Box::new(error)))??;
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Error::Listen(options.listen, error))?;

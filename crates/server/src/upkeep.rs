@@ -8,8 +8,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use store::SqliteStore;
+use store::{PostgresUrl, SqliteStore};
 
+use crate::database::{self, FILE, NOTE};
 use crate::node;
 
 /// Keys that stand beside the database; each may be absent.
@@ -34,7 +35,7 @@ pub enum Error {
         source: io::Error,
     },
     /// There is no database.
-    #[error("`{path}` holds no sickbay.db", path = .0.display())]
+    #[error("`{path}` holds no {FILE}, and belongs to no other database", path = .0.display())]
     Nothing(PathBuf),
     /// A node runs on the directory.
     #[error("`{path}` is in use by a running node", path = .0.display())]
@@ -54,34 +55,48 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// Which database it is.
+    #[error(transparent)]
+    Database(database::Error),
     /// The directory does not open.
     #[error("the data directory cannot be used")]
     Node(#[from] node::Error),
 }
 
 /// What was copied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// The database, in bytes.
-    pub database_bytes: u64,
+    /// The database.
+    pub database: CopiedDatabase,
     /// Key files, by their names in the directory.
     pub keys: Vec<&'static str>,
     /// Log bundles.
     pub bundles: u64,
 }
 
-/// Compares the store of `data`, on which no node runs, with its journals: one line per difference.
-/// Changes nothing.
-///
-/// # Errors
-/// There is no store, it is in use, or the file as a whole does not read.
-pub fn verify(data: &Path) -> Result<Vec<String>, Error> {
-    let _lock = node_lock(data)?;
-    SqliteStore::verify_closed(data).map_err(|source| of_store(data, source))
+/// What was copied of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopiedDatabase {
+    /// The file, with its length in bytes.
+    File(u64),
+    /// Nothing: it is on this server, whose own tools copy it.
+    Server(String),
 }
 
-/// Copies all that a node needs from `data` into the new directory `to`. A node may run on `data`; the
-/// copy is as the store was at one moment. It is durable, and appears only when it is whole.
+/// Compares the store of `data`, on which no node runs, with its journals: one line per difference.
+/// Changes nothing. If the store is on a server, `server` says how to reach it. Waits for it: not to be
+/// called where asynchronous work runs.
+///
+/// # Errors
+/// There is no store, it is in use, or the database as a whole does not read.
+pub fn verify(data: &Path, server: Option<&PostgresUrl>) -> Result<Vec<String>, Error> {
+    let _lock = node_lock(data)?;
+    database::verify_closed(data, server).map_err(|source| of_database(data, source))
+}
+
+/// Copies all that a node needs from `data` into the new directory `to`, but for a database on a server.
+/// A node may run on `data`; the copy is as the store was at one moment. It is durable, and appears only
+/// when it is whole.
 ///
 /// # Errors
 /// `to` exists, there is no store in `data`, or a file cannot be read or written.
@@ -109,12 +124,14 @@ pub fn backup(data: &Path, to: &Path, with_bundles: bool) -> Result<Copied, Erro
 }
 
 /// Copies a backup into the directory `data`, which is empty or not there, and verifies it there.
-/// Returns what was copied and the differences that were found.
+/// Returns what was copied and the differences that were found; none are looked for in a database on a
+/// server, which may not be there yet.
 ///
 /// # Errors
 /// `data` holds something, `from` is not a backup, or a file cannot be read or written.
 pub async fn restore(from: &Path, data: &Path) -> Result<(Copied, Vec<String>), Error> {
-    if !from.join("sickbay.db").exists() {
+    let is_file = noted(from)?.is_none();
+    if is_file && !from.join(FILE).exists() {
         return Err(Error::Nothing(from.to_owned()));
     }
     if exists(data)? {
@@ -130,6 +147,9 @@ pub async fn restore(from: &Path, data: &Path) -> Result<(Copied, Vec<String>), 
     }
     let _lock = node::prepare(data)?;
     let copied = copy(from, data, true)?;
+    if !is_file {
+        return Ok((copied, Vec::new()));
+    }
     let wrong = |source| of_store(data, source);
     let store = SqliteStore::open(data).map_err(wrong)?;
     let lines = store::Store::verify(&store).await.map_err(wrong)?;
@@ -139,10 +159,10 @@ pub async fn restore(from: &Path, data: &Path) -> Result<(Copied, Vec<String>), 
 
 /// The database comes first and `secret.key` last: a node does not start on one without the other.
 fn copy(from: &Path, to: &Path, with_bundles: bool) -> Result<Copied, Error> {
-    let database_bytes = SqliteStore::copy(from, to).map_err(|source| of_store(from, source))?;
     let mut copied = Copied {
-        database_bytes,
-        ..Copied::default()
+        database: copy_database(from, to)?,
+        keys: Vec::new(),
+        bundles: 0,
     };
     if with_bundles && exists(&from.join(BUNDLES))? {
         copied.bundles = copy_bundles(&from.join(BUNDLES), &to.join(BUNDLES))?;
@@ -163,6 +183,19 @@ fn copy(from: &Path, to: &Path, with_bundles: bool) -> Result<Copied, Error> {
     }
     sync(to)?;
     Ok(copied)
+}
+
+fn copy_database(from: &Path, to: &Path) -> Result<CopiedDatabase, Error> {
+    if let Some(url) = noted(from)? {
+        copy_file(&from.join(NOTE), &to.join(NOTE))?;
+        return Ok(CopiedDatabase::Server(url));
+    }
+    let copied = SqliteStore::copy(from, to).map_err(|source| of_store(from, source))?;
+    Ok(CopiedDatabase::File(copied))
+}
+
+fn noted(data: &Path) -> Result<Option<String>, Error> {
+    database::noted(data).map_err(|source| of_database(data, source))
 }
 
 /// Bundles come and go while a node runs: one that went meanwhile is left out, like those that are
@@ -240,6 +273,13 @@ fn of_file(path: &Path, source: io::Error) -> Error {
     }
 }
 
+fn of_database(path: &Path, source: database::Error) -> Error {
+    match source {
+        database::Error::Store(source) => of_store(path, source),
+        source => Error::Database(source),
+    }
+}
+
 fn of_store(path: &Path, source: store::Error) -> Error {
     let path = path.to_owned();
     match source {
@@ -306,7 +346,7 @@ mod tests {
             fs::read_to_string(new.join("secret.key")).unwrap(),
             "secret.key"
         );
-        assert_eq!(verify(&new).unwrap(), Vec::<String>::new());
+        assert_eq!(verify(&new, None).unwrap(), Vec::<String>::new());
         let restored = SqliteStore::open(&new).unwrap();
         let users = store::Store::user_list(&restored).await.unwrap();
         assert_eq!(users.first().unwrap().name, "ann");
@@ -320,7 +360,7 @@ mod tests {
         let (empty, to) = (folder.path().join("empty"), folder.path().join("to"));
         fs::create_dir(&empty).unwrap();
         for error in [
-            verify(&empty).unwrap_err(),
+            verify(&empty, None).unwrap_err(),
             backup(&empty, &to, false).unwrap_err(),
             restore(&empty, &to).await.unwrap_err(),
         ] {
@@ -330,14 +370,32 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
+    #[tokio::test]
+    async fn a_backup_beside_a_server_has_all_but_the_database_and_says_where_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, to, new) = ("data", "to", "new");
+        let [data, to, new] = [data, to, new].map(|it| folder.path().join(it));
+        for name in KEYS.into_iter().chain([NOTE]) {
+            write(&data.join(name), "postgres://h/d");
+        }
+        let server = CopiedDatabase::Server("postgres://h/d".to_owned());
+        let copied = backup(&data, &to, false).unwrap();
+        assert_eq!((&copied.database, copied.keys), (&server, KEYS.to_vec()));
+        let (copied, _) = restore(&to, &new).await.unwrap();
+        assert_eq!(copied.database, server);
+        assert!(new.join(NOTE).exists() && !new.join(FILE).exists());
+        let unreachable = verify(&new, None).unwrap_err();
+        assert!(matches!(unreachable, Error::Database(_)), "{unreachable}");
+    }
+
     #[test]
     fn a_directory_with_a_node_is_not_verified_from_outside() {
         let folder = tempfile::tempdir().unwrap();
         let lock = node::prepare(folder.path()).unwrap();
-        let used = verify(folder.path()).unwrap_err();
+        let used = verify(folder.path(), None).unwrap_err();
         assert!(matches!(used, Error::InUse(_)), "{used}");
         drop(lock);
-        let free = verify(folder.path()).unwrap_err();
+        let free = verify(folder.path(), None).unwrap_err();
         assert!(matches!(free, Error::Nothing(_)), "{free}");
     }
 }

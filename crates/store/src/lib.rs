@@ -26,7 +26,7 @@ pub use error::{Error, Source};
 pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
 pub use outcome::{LeafAnswer, OutcomeGroup};
-pub use postgres::{Postgres, PostgresStore};
+pub use postgres::{Postgres, PostgresStore, PostgresUrl, UrlError};
 pub use sql::SqlStore;
 pub use sqlite::{Options, Sqlite, SqliteStore};
 pub use task::{

@@ -30,8 +30,8 @@ fn told(result: Result<PostgresStore, Error>) -> String {
 fn only_one_at_a_time_has_the_database() {
     let database = Database::new();
     let first = database.open();
-    let refused = told(PostgresStore::open(&database.url));
-    assert!(refused.contains("in use"), "{refused}");
+    let refused = told(database.try_open());
+    assert!(refused.contains("another node"), "{refused}");
     drop(first);
     database.open();
 }
@@ -41,20 +41,17 @@ fn data_of_a_newer_program_is_refused() {
     let database = Database::new();
     drop(database.open());
     database.run("UPDATE schema_version SET version = 1000");
-    let refused = told(PostgresStore::open(&database.url));
+    let refused = told(database.try_open());
     assert!(refused.contains("newer"), "{refused}");
 }
 
 #[test]
 fn a_database_that_cannot_be_used_says_why() {
-    let refused = told(PostgresStore::open("postgres://h/d?sslmode=require"));
-    assert!(refused.contains("TLS"), "{refused}");
-    let refused = told(PostgresStore::open("postgres://u:secret@h:x/d"));
-    assert!(refused.contains("does not read"), "{refused}");
-    assert!(!refused.contains("secret"), "{refused}");
-    let nowhere = told(PostgresStore::open("postgres://u@%2Fnowhere/d"));
-    assert!(nowhere.contains("connect"), "{nowhere}");
+    let nowhere = told(PostgresStore::open(
+        &"postgres://u@%2Fnowhere/d".parse().unwrap(),
+    ));
+    assert!(nowhere.contains("cannot be reached"), "{nowhere}");
     let database = Database::with("ENCODING 'SQL_ASCII'");
-    let refused = told(PostgresStore::open(&database.url));
+    let refused = told(database.try_open());
     assert!(refused.contains("UTF8"), "{refused}");
 }

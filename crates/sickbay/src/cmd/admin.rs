@@ -2,11 +2,12 @@
 //!
 //! Verifying asks the server, or looks into a data directory on which none runs. Backup and restore work on directories of this machine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use serde_json::json;
-use server::upkeep::{self, Copied};
+use server::Database;
+use server::upkeep::{self, Copied, CopiedDatabase};
 
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -17,13 +18,15 @@ use crate::ui::{Column, Ui, cell};
 pub(crate) enum Command {
     /// Recompute everything derived from the journals and compare: exit code 0 if all is as it should be, 1 with one line per difference
     Verify {
-        /// Data directory of a node that does not run, or a backup; without it, the running control plane is asked
+        /// Data directory of a node that does not run, or a backup; without it, the running control plane is asked. If its database is on
+        /// a server, SICKBAY_STORE is the URL
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
     /// Copy a data directory, whether a node runs on it or not
     ///
-    /// The copy is as everything was at one moment, and as secret as the data directory: the keys are in it.
+    /// The copy is as everything was at one moment, and as secret as the data directory: the keys are in it. A database on a server is
+    /// not: that is pg_dump's job.
     Backup {
         /// Data directory of the node
         #[arg(long, value_name = "DIR")]
@@ -36,6 +39,8 @@ pub(crate) enum Command {
         bundles: bool,
     },
     /// Make a data directory of a backup, and verify it
+    ///
+    /// A database on a server is for pg_restore to bring back.
     Restore {
         /// The backup
         #[arg(long, value_name = "DIR")]
@@ -57,7 +62,7 @@ pub(crate) async fn run(command: Command, settings: &Settings, ui: &Ui) -> anyho
             let client = settings.client()?;
             show(&client.verify_store().await?, ui)
         }
-        Command::Verify { data: Some(data) } => show(&verify(&data)?, ui),
+        Command::Verify { data: Some(data) } => show(&verify(data).await?, ui),
         Command::Backup { data, to, bundles } => {
             let copied = upkeep::backup(&data, &to, bundles)?;
             ui.say(&format!("backed up to {}: {}", to.display(), told(&copied)));
@@ -66,13 +71,20 @@ pub(crate) async fn run(command: Command, settings: &Settings, ui: &Ui) -> anyho
         Command::Restore { from, data } => {
             let (copied, differences) = upkeep::restore(&from, &data).await?;
             ui.say(&format!("restored {}: {}", data.display(), told(&copied)));
-            show(&differences, ui)
+            match copied.database {
+                CopiedDatabase::File(_) => show(&differences, ui),
+                CopiedDatabase::Server(_) => Ok(Exit::Success),
+            }
         }
     }
 }
 
-fn verify(data: &Path) -> anyhow::Result<Vec<String>> {
-    match upkeep::verify(data) {
+async fn verify(data: PathBuf) -> anyhow::Result<Vec<String>> {
+    let server = match super::server::database_of_environment()? {
+        Database::Server(url) => Some(url),
+        Database::File => None,
+    };
+    match tokio::task::spawn_blocking(move || upkeep::verify(&data, server.as_deref())).await? {
         Err(error @ upkeep::Error::InUse(_)) => {
             bail!("{error}: leave out --data to ask it, or stop it first")
         }
@@ -99,7 +111,12 @@ fn show(differences: &[String], ui: &Ui) -> anyhow::Result<Exit> {
 }
 
 fn told(copied: &Copied) -> String {
-    let mut text = format!("database of {} bytes", copied.database_bytes);
+    let mut text = match &copied.database {
+        CopiedDatabase::File(bytes) => format!("database of {bytes} bytes"),
+        CopiedDatabase::Server(url) => {
+            format!("all but the database {url}, which pg_dump saves and pg_restore brings back")
+        }
+    };
     for name in &copied.keys {
         text.push_str(&format!(", {name}"));
     }
@@ -115,8 +132,8 @@ mod tests {
 
     #[test]
     fn what_was_copied_is_told() {
-        let copied = Copied {
-            database_bytes: 4_096,
+        let mut copied = Copied {
+            database: CopiedDatabase::File(4_096),
             keys: vec!["root-key.json", "secret.key"],
             bundles: 3,
         };
@@ -124,11 +141,13 @@ mod tests {
             told(&copied),
             "database of 4096 bytes, root-key.json, secret.key, 3 log bundles"
         );
+        copied.database = CopiedDatabase::Server("postgres://h/d".to_owned());
+        assert!(told(&copied).contains("pg_dump"));
     }
 
-    #[test]
-    fn a_directory_without_a_store_is_named() {
-        let error = verify(Path::new("/nowhere/at/all")).unwrap_err();
+    #[tokio::test]
+    async fn a_directory_without_a_store_is_named() {
+        let error = verify("/nowhere/at/all".into()).await.unwrap_err();
         assert!(
             format!("{error:#}").contains("/nowhere/at/all"),
             "{error:#}"

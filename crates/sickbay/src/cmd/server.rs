@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use server::{CertificateSource, Node, Options, Retention, RootKey};
+use server::{CertificateSource, Database, Node, Options, Retention, RootKey};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,10 @@ pub(crate) struct Args {
     /// Directory of the database, the keys and the log bundles
     #[arg(long, value_name = "DIR", default_value = "/var/lib/sickbay")]
     pub(crate) data: PathBuf,
+    /// Where the database is: `sqlite`, a file in DIR; or the URL of a PostgreSQL database, such as
+    /// postgres://sickbay@db.example/sickbay. SICKBAY_STORE says it too, and may hold a password
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: std::net::SocketAddr,
@@ -95,6 +99,10 @@ fn options(args: Args) -> anyhow::Result<Options> {
     let public_url = args.public_url.map(|url| public_url(&url)).transpose()?;
     Ok(Options {
         data: args.data,
+        database: match args.store {
+            Some(text) => database_of_flag(&text)?,
+            None => database_of_environment()?,
+        },
         listen: args.listen,
         certificate,
         root_key: root_key_of_environment()?,
@@ -106,6 +114,42 @@ fn options(args: Args) -> anyhow::Result<Options> {
             roots: args.keep_tasks,
         },
     })
+}
+
+const STORE: &str = "SICKBAY_STORE";
+
+/// The database that the environment names.
+///
+/// # Errors
+/// A wrong URL.
+pub(crate) fn database_of_environment() -> anyhow::Result<Database> {
+    match env::var(STORE) {
+        Ok(text) if !text.is_empty() => database(&text, STORE),
+        _ => Ok(Database::File),
+    }
+}
+
+fn database_of_flag(text: &str) -> anyhow::Result<Database> {
+    let database = database(text, "--store")?;
+    if matches!(&database, Database::Server(url) if url.has_password()) {
+        let text = format!(
+            "--store: whoever lists the processes of this machine would see the password: give the URL in {STORE}"
+        );
+        return Err(Usage(text).into());
+    }
+    Ok(database)
+}
+
+fn database(text: &str, name: &str) -> anyhow::Result<Database> {
+    if text == "sqlite" {
+        return Ok(Database::File);
+    }
+    let url = text.parse().map_err(|error| {
+        Usage(format!(
+            "{name}: neither `sqlite` nor the URL of a database: {error}"
+        ))
+    })?;
+    Ok(Database::Server(Box::new(url)))
 }
 
 fn public_url(url: &str) -> anyhow::Result<String> {
@@ -181,6 +225,29 @@ pub(crate) async fn stop_on_signal(shutdown: CancellationToken) {
             shutdown.cancel();
         } else {
             std::process::exit(130);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_does_not_belong_on_the_command_line() {
+        let told = |text| match database_of_flag(text) {
+            Ok(database) => format!("{database:?}"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(told("sqlite"), "File");
+        assert_eq!(told("postgres://u@h/d"), "Server(postgres://h/d)");
+        for (text, expected) in [
+            ("postgres://u:secret@h/d", "SICKBAY_STORE"),
+            ("mysql://u:secret@h/d", "postgres://"),
+        ] {
+            let said = told(text);
+            assert!(said.contains(expected), "{said}");
+            assert!(!said.contains("secret"), "{said}");
         }
     }
 }

@@ -13,7 +13,7 @@ use client::{Client, Config, HostQuery, NewInstallCode, NewTask};
 use model::{TaskId, TaskType};
 use protocol::answer::CheckReport;
 use protocol::api::task::{HostDetail, Task, read_details};
-use server::{Node, Options, Retention};
+use server::{Database, Node, Options, Retention};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +100,7 @@ async fn node(folder: &Path, data: &Path, given: Option<SocketAddr>) -> anyhow::
     let noted = std::fs::read_to_string(&note).ok();
     let opened = Node::open(Options {
         data: data.to_owned(),
+        database: Database::File,
         listen: address(given, noted.as_deref()),
         certificate: None,
         root_key: None,

@@ -4,6 +4,7 @@
 
 use postgres::error::{DbError, Severity, SqlState};
 
+use super::tls;
 use crate::Error;
 
 impl From<postgres::Error> for Error {
@@ -12,7 +13,7 @@ impl From<postgres::Error> for Error {
             return Self::Unavailable(Box::new(error));
         };
         match *code {
-            SqlState::DISK_FULL => Self::Full(Box::new(error)),
+            SqlState::DISK_FULL => Self::Full(told(&error).into()),
             SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => Self::Corrupt(told(&error)),
             SqlState::FOREIGN_KEY_VIOLATION => Self::NotFound,
             SqlState::UNIQUE_VIOLATION => Self::Conflict,
@@ -36,14 +37,21 @@ pub(super) fn is_fatal(error: &postgres::Error) -> bool {
     !matches!(severity, Some(it) if !matches!(it, Severity::Fatal | Severity::Panic))
 }
 
-/// For a URL that does not read. Tells nothing of it, since there may be a password in it.
-pub(super) fn of_url(error: postgres::Error) -> Error {
-    let cause = std::error::Error::source(&error).map(ToString::to_string);
-    Error::Unavailable(
-        format!(
-            "the URL of the database does not read: {}",
-            cause.unwrap_or_else(|| error.to_string())
-        )
-        .into(),
-    )
+/// For a connection that does not come about: with all that is known of it, since somebody has to act.
+pub(super) fn of_connecting(error: postgres::Error) -> Error {
+    // The library's words for a server that refuses to encrypt; it has no type for it.
+    const NOT_SPOKEN: &str = "server does not support TLS";
+    let cause = std::error::Error::source(&error);
+    if cause.is_some_and(|it| it.to_string() == NOT_SPOKEN) {
+        return Error::Unavailable(Box::new(tls::Error::NotSpoken));
+    }
+    if error.code().is_some() {
+        return error.into();
+    }
+    match error.into_source() {
+        Some(cause) => {
+            Error::Unavailable(format!("the database cannot be reached: {cause}").into())
+        }
+        None => Error::Unavailable("the database cannot be reached".into()),
+    }
 }

@@ -39,16 +39,31 @@ pub(super) fn prepare_writer(client: &mut Client) -> Result<(), Error> {
 }
 
 /// Waits a little: the session that had it may just be ending.
-fn lock(client: &mut Client) -> Result<(), Error> {
+pub(super) fn lock(client: &mut Client) -> Result<(), Error> {
     let locked = client.batch_execute(&format!(
         "BEGIN; SET LOCAL lock_timeout = '2s'; SELECT pg_advisory_lock({LOCK}); COMMIT"
     ));
     locked.map_err(|error| match error.code() {
         Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            Error::Unavailable("the database is in use by another process".into())
+            Error::Unavailable("another node has the database: one at a time can work on it".into())
         }
         _ => error.into(),
     })
+}
+
+/// Finds out whether there is a store of this program's version.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none, [`Error::Unavailable`] if it is of another version.
+pub(super) fn check_current(client: &mut Client) -> Result<(), Error> {
+    let version = match client.query_one("SELECT version FROM schema_version", &[]) {
+        Ok(row) => row.try_get(0)?,
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+            return Err(Error::NotFound);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    migration::current(version, MIGRATIONS.len())
 }
 
 fn migrate(client: &mut Client) -> Result<(), Error> {

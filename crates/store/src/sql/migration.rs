@@ -1,6 +1,6 @@
 //! Versions of stored data.
 //!
-//! Owns what is said of data that is too new. The migrations themselves are the drivers'.
+//! Owns what is said of data that is too new, or too old. The migrations themselves are the drivers'.
 
 use crate::Error;
 
@@ -20,4 +20,21 @@ pub(crate) fn known(version: i64, known: usize) -> Result<usize, Error> {
         ));
     }
     Ok(done)
+}
+
+/// Whether data of this version is what a program with the `known` migrations works on.
+///
+/// # Errors
+/// [`Error::Unavailable`] if not.
+pub(crate) fn current(version: i64, known: usize) -> Result<(), Error> {
+    if self::known(version, known)? == known {
+        return Ok(());
+    }
+    Err(Error::Unavailable(
+        format!(
+            "the data is of version {version} and this program's is {known}: \
+             start a node on it once, which brings it up to date"
+        )
+        .into(),
+    ))
 }

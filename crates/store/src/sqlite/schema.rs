@@ -77,7 +77,7 @@ fn prepare(connection: &Connection) -> Result<(), Error> {
 }
 
 fn migrate(connection: &Connection) -> Result<(), Error> {
-    let done = version(connection)?;
+    let done = migration::known(version(connection)?, MIGRATIONS.len())?;
     for (number, sql) in (1..).zip(MIGRATIONS).skip(done) {
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
@@ -87,29 +87,16 @@ fn migrate(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file's version, unless that is a newer one than this program knows.
-fn version(connection: &Connection) -> Result<usize, Error> {
-    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    migration::known(version, MIGRATIONS.len())
-}
-
 /// Finds out whether the file is of this program's version.
 ///
 /// # Errors
 /// [`Error::Unavailable`] if not.
 pub(super) fn check_current(connection: &Connection) -> Result<(), Error> {
-    let version = version(connection)?;
-    if version == MIGRATIONS.len() {
-        return Ok(());
-    }
-    Err(Error::Unavailable(
-        format!(
-            "the data is of version {version} and this program's is {}: \
-             start a node on it once, which brings it up to date",
-            MIGRATIONS.len()
-        )
-        .into(),
-    ))
+    migration::current(version(connection)?, MIGRATIONS.len())
+}
+
+fn version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 fn unavailable(error: std::io::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, NoTls};
-use store::PostgresStore;
+use store::{Error, PostgresStore};
 
 /// Dropped with all that is in it.
 pub(crate) struct Database {
@@ -35,7 +35,11 @@ impl Database {
     }
 
     pub(crate) fn open(&self) -> PostgresStore {
-        PostgresStore::open(&self.url).unwrap()
+        self.try_open().unwrap()
+    }
+
+    pub(crate) fn try_open(&self) -> Result<PostgresStore, Error> {
+        PostgresStore::open(&self.url.parse().unwrap())
     }
 
     pub(crate) fn run(&self, sql: &str) {
