@@ -1,69 +1,38 @@
 //! A disk that is full: new work is refused, what was acknowledged stays.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use client::{Error, NewTask};
 use model::TaskType::ClientDevOps;
 use serde_json::json;
-use tests::{Agent, Program, Server, until};
+use tests::{Agent, Program, Server, Volume, until};
 
-/// A way to leave a server no room, and to give it back.
+/// A way to leave a program no room, and to give it back.
 enum Disk {
-    /// A small file system of its own, with a file that fills it.
-    Mounted { path: PathBuf, filler: PathBuf },
-    /// A limit on the size of the server's files, where nothing may be mounted.
+    /// A small file system of its own.
+    Mounted(Volume),
+    /// A limit on the size of the program's files, where nothing may be mounted.
     Limited,
 }
 
 impl Disk {
     fn new(path: &Path) -> Self {
-        std::fs::create_dir(path).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs"])
-            .arg(path)
-            .output();
-        match mounted {
-            Ok(said) if said.status.success() => Self::Mounted {
-                path: path.to_owned(),
-                filler: path.join("filler"),
-            },
-            said => {
-                // Past the capture of output: nobody is to take one way for the other.
-                let how = "nothing can be mounted here: the size of the server's files is limited instead";
-                let said = format!("{how} ({said:?})\n");
-                std::io::stderr().write_all(said.as_bytes()).unwrap();
-                Self::Limited
-            }
-        }
+        let instead = "the size of the server's files is limited instead";
+        Volume::in_memory(path, instead).map_or(Self::Limited, Self::Mounted)
     }
 
     fn fill(&self, program: &Program) {
         match self {
-            Self::Mounted { filler, .. } => {
-                let mut file = File::create(filler).unwrap();
-                let block = [b'x'; 4096];
-                while file.write_all(&block).is_ok() {}
-            }
+            Self::Mounted(volume) => volume.fill(),
             Self::Limited => limit(program, "4096"),
         }
     }
 
     fn free(&self, program: &Program) {
         match self {
-            Self::Mounted { filler, .. } => std::fs::remove_file(filler).unwrap(),
+            Self::Mounted(volume) => volume.free(),
             Self::Limited => limit(program, "unlimited"),
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if let Self::Mounted { path, .. } = self {
-            // Lazily: the server may not be gone yet.
-            Command::new("umount").arg("-l").arg(path).status().ok();
         }
     }
 }
@@ -120,7 +89,7 @@ async fn a_full_disk_stops_new_work_and_takes_nothing_that_was_acknowledged() {
         .refusal()
         .unwrap_or_else(|| panic!("a plain refusal: {refused:?}"));
     match &disk {
-        Disk::Mounted { .. } => assert_eq!(refusal.code, "StorageFull", "{refusal}"),
+        Disk::Mounted(_) => assert_eq!(refusal.code, "StorageFull", "{refusal}"),
         Disk::Limited => assert!(
             matches!(refused, Error::Server(_) | Error::Throttled { .. }),
             "{refusal}"
@@ -160,10 +129,11 @@ async fn a_host_with_a_full_disk_runs_nothing_and_says_so() {
     let server = Server::start(&[]).await;
     let mut agent = Agent::enrol(&server).await;
     let disk = Disk::new(&agent.folder().join("disk"));
-    let Disk::Mounted { path, .. } = &disk else {
+    let Disk::Mounted(volume) = &disk else {
         // Said aloud above; a limit on file sizes would end the agent.
         return;
     };
+    let path = volume.path();
     for file in ["identity.json", "key.p8"] {
         std::fs::copy(agent.data().join(file), path.join(file)).unwrap();
     }

@@ -1,95 +1,16 @@
 //! Storage that fails for a while: work is refused or delayed, nothing that was acknowledged is lost, and the server goes on by itself.
 
-use client::{Error, NewTask};
-use model::TaskType::ClientDevOps;
-use serde_json::json;
-use tests::{Agent, Server, Sickness, until};
+use tests::{Server, Sickness, Volume};
 
-use crate::ops::Gate;
-
-/// A server, a host, and a command on it that waits for the gate.
-struct House {
-    server: Server,
-    agent: Agent,
-    gate: Gate,
-    /// Every task whose creation was answered.
-    created: Vec<String>,
-}
-
-impl House {
-    async fn new(server: Server) -> Self {
-        let agent = Agent::online(&server).await;
-        let gate = Gate::new(server.folder(), "gate");
-        let param = json!({"command": format!("{}; echo kept", gate.wait())});
-        let root = server.create(ClientDevOps, param).await;
-        server
-            .until_task(&root, "the host has the order", |it| {
-                it.task_status_text == "DISPATCH"
-            })
-            .await;
-        Self {
-            server,
-            agent,
-            gate,
-            created: vec![root],
-        }
-    }
-
-    /// Asks for one more task.
-    async fn ask(&mut self) -> Result<(), Error> {
-        let new = NewTask {
-            task_type: ClientDevOps,
-            param: json!({"command": "echo more"}).to_string(),
-            source: None,
-        };
-        let created = self.server.client().create_task(&new).await?;
-        self.created.push(created.task_id);
-        Ok(())
-    }
-
-    /// Lets the command end, whose result the server cannot store.
-    async fn result_waits(&self) {
-        self.gate.open();
-        until("the agent has the result on its disk", async || {
-            let said = self.agent.status().await;
-            (said["resultsUnconfirmed"] == 1).then_some(())
-        })
-        .await;
-        // What is there can still be read, and shows no result that could be lost.
-        let task = self.server.task(&self.created[0]).await;
-        assert_eq!(task.unfinished_count, 1, "{task:?}");
-    }
-
-    /// All is as if nothing had been.
-    async fn went_on(&mut self) {
-        self.ask().await.expect("work goes on");
-        for root in &self.created {
-            let ended = self.server.ended(root).await;
-            assert_eq!((ended.success_count, ended.total_count), (1, 1), "{root}");
-        }
-        let first = self.server.leaf(&self.created[0]).await.1;
-        assert_eq!(first.stdout.as_deref(), Some("kept\n"));
-        let mut listed: Vec<_> = self.server.tasks(ClientDevOps).await;
-        listed.reverse();
-        let listed: Vec<_> = listed.into_iter().map(|it| it.task_id).collect();
-        assert_eq!(listed, self.created, "what was refused left nothing behind");
-        let said = self.server.sickbay(&["admin", "verify"]).await;
-        assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
-    }
-}
+use crate::house::House;
 
 async fn fails_for_a_while(sickness: Sickness, code: &str) {
     let server = Server::start_on_faulty_disk(&[]).await;
     let mut house = House::new(server).await;
     house.server.disk().sicken(sickness);
-    let refused = house.ask().await.expect_err("nothing can be stored");
-    let refusal = refused.refusal();
-    assert_eq!(
-        refusal.map(|it| it.code.as_str()),
-        Some(code),
-        "{refused:?}"
-    );
+    house.is_refused(code).await;
     house.result_waits().await;
+    house.shows_what_it_has().await;
     house.server.disk().heal();
     house.went_on().await;
 }
@@ -116,10 +37,9 @@ async fn a_database_that_another_process_holds_refuses_work_until_it_is_free() {
     let database = house.server.data().join("sickbay.db");
     let other = rusqlite::Connection::open(database).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = house.ask().await.expect_err("nothing can be stored");
-    let refusal = refused.refusal().expect("the server's own words");
-    assert_eq!(refusal.code, "ServiceUnavailable", "{refusal}");
+    house.is_refused("ServiceUnavailable").await;
     house.result_waits().await;
+    house.shows_what_it_has().await;
     other.execute_batch("ROLLBACK").unwrap();
     house.went_on().await;
 }
@@ -155,4 +75,57 @@ async fn a_server_on_a_read_only_directory_says_so() {
     let said = tests::run(&mut command).await;
     assert_ne!(said.code, 0, "{said:?}");
     assert!(said.err.contains("/proc/data"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_read_only_at_the_start_is_named_and_works_again_when_it_can_be_written()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let instead = "only directories that nobody can write are tried";
+    let Some(volume) = Volume::in_memory(&path, instead) else {
+        return;
+    };
+    let server = Server::start_in(folder, path.join("server"), &[]).await;
+    // Goes away before the folder that it lies in.
+    let volume = volume;
+    let mut house = House::new(server).await;
+    let busy = volume.remount("ro").unwrap_err();
+    assert!(busy.contains("busy"), "files are open there: {busy}");
+    house.ask().await.expect("nothing has changed");
+
+    house.server.kill9().await;
+    volume.remount("ro").unwrap();
+    house.gate.open();
+    let data = house.server.data().to_str().unwrap().to_owned();
+    let line = ["server", "--listen", "127.0.0.1:0", "--data", &data];
+    let said = house.server.sickbay(&line).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains(&data), "{said:?}");
+    assert!(said.err.contains("Read-only file system"), "{said:?}");
+    volume.remount("rw").unwrap();
+    house.server.restart().await;
+    house.went_on().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_below_a_server_at_work_loses_nothing_that_was_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let instead = "the tests with errors put between the server and its files have to do";
+    let Some(volume) = Volume::on_image(&path, instead) else {
+        return;
+    };
+    let server = Server::start_in(folder, path.join("server"), &[]).await;
+    let volume = volume;
+    let mut house = House::new(server).await;
+    volume.fail();
+    house.is_refused("ServiceUnavailable").await;
+    house.shows_what_it_has().await;
+    house.result_waits().await;
+    // What the kernel made read-only has to be mounted anew, and for that nobody may be at work on it.
+    house.server.kill9().await;
+    assert!(volume.repair());
+    house.server.restart().await;
+    house.went_on().await;
 }

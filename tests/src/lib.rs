@@ -12,13 +12,17 @@
 mod agent;
 mod disk;
 mod http;
+mod postgres;
 mod program;
 mod server;
+mod volume;
 mod wait;
 
 pub use agent::Agent;
 pub use disk::{Disk, Sickness};
 pub use http::{Reply, Request, now_ms, unique};
+pub use postgres::{Postgres, give, new_database};
 pub use program::{Program, Said, binary, run, shell};
 pub use server::{ROOT_ID, ROOT_SECRET, Server};
+pub use volume::Volume;
 pub use wait::{PATIENCE, until};

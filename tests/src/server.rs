@@ -26,12 +26,20 @@ pub const ROOT_SECRET: &str = "testRootAccessKeySecret";
 #[derive(Debug)]
 pub struct Server {
     program: Program,
-    flags: Vec<String>,
     /// Its address, such as `http://127.0.0.1:41234`.
     pub url: String,
     /// Its own certificate's fingerprint, with `--tls`.
     pub pin: Option<String>,
+    setup: Setup,
+}
+
+/// How a server is started, the first time and again.
+#[derive(Debug)]
+struct Setup {
+    flags: Vec<String>,
     data: PathBuf,
+    /// The URL of its database; none: a file in its data directory.
+    store: Option<String>,
     /// What its files lie on, if it is to fail.
     disk: Option<Disk>,
     folder: TempDir,
@@ -40,9 +48,7 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free port, with a data directory of its own.
     pub async fn start(flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = folder.path().join("server");
-        Self::start_in(folder, data, flags).await
+        Self::start_with(Setup::new(flags)).await
     }
 
     /// Starts a server on a free port, with this data directory inside `folder`. It ignores SIGXFSZ, so that a file size limit is
@@ -51,7 +57,19 @@ impl Server {
     /// # Panics
     /// It does not start.
     pub async fn start_in(folder: TempDir, data: PathBuf, flags: &[&str]) -> Self {
-        Self::start_with(folder, data, None, flags).await
+        Self::start_with(Setup {
+            data,
+            folder,
+            ..Setup::new(flags)
+        })
+        .await
+    }
+
+    /// Starts a server whose database is on a PostgreSQL server.
+    pub async fn start_on(store: &str, flags: &[&str]) -> Self {
+        let mut setup = Setup::new(flags);
+        setup.store = Some(store.to_owned());
+        Self::start_with(setup).await
     }
 
     /// Starts a server on a disk that fails when it is told to.
@@ -59,37 +77,20 @@ impl Server {
     /// # Panics
     /// It does not start.
     pub async fn start_on_faulty_disk(flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = folder.path().join("server");
-        let disk = Disk::new(folder.path(), &data);
-        Self::start_with(folder, data, Some(disk), flags).await
+        let mut setup = Setup::new(flags);
+        setup.disk = Some(Disk::new(setup.folder.path(), &setup.data));
+        Self::start_with(setup).await
     }
 
-    async fn start_with(
-        folder: TempDir,
-        data: PathBuf,
-        disk: Option<Disk>,
-        flags: &[&str],
-    ) -> Self {
-        let flags: Vec<String> = flags.iter().map(|it| (*it).to_owned()).collect();
-        let launched = launch(
-            &data,
-            &folder.path().join("server.log"),
-            "127.0.0.1:0",
-            disk.as_ref(),
-            &flags,
-        )
-        .await;
+    async fn start_with(setup: Setup) -> Self {
+        let launched = setup.launch("127.0.0.1:0").await;
         let (program, url, pin) =
             launched.unwrap_or_else(|log| panic!("the server did not start:\n{log}"));
         Self {
             program,
-            flags,
             url,
             pin,
-            data,
-            disk,
-            folder,
+            setup,
         }
     }
 
@@ -99,18 +100,15 @@ impl Server {
     /// It was started in another way.
     #[must_use]
     pub const fn disk(&self) -> &Disk {
-        self.disk.as_ref().expect("a faulty disk")
+        self.setup.disk.as_ref().expect("a faulty disk")
     }
 
     /// Starts it again on its data directory and port, after it was killed or ended.
     pub async fn restart(&mut self) {
         let (_, listen) = self.url.split_once("://").expect("a scheme");
-        let (listen, log) = (listen.to_owned(), self.folder.path().join("server.log"));
         let (program, url, pin) = until("the server starts again", async || {
             // Somebody's outgoing connection may have taken the port for a moment.
-            launch(&self.data, &log, &listen, self.disk.as_ref(), &self.flags)
-                .await
-                .ok()
+            self.setup.launch(listen).await.ok()
         })
         .await;
         assert_eq!(
@@ -140,13 +138,13 @@ impl Server {
     /// Its data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
-        &self.data
+        &self.setup.data
     }
 
     /// The test's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.setup.folder.path()
     }
 
     /// Its host and port.
@@ -305,40 +303,54 @@ impl Server {
             .env("SICKBAY_ENDPOINT", &self.url)
             .env("SICKBAY_ACCESS_KEY_ID", ROOT_ID)
             .env("SICKBAY_ACCESS_KEY_SECRET", ROOT_SECRET)
-            .env("SICKBAY_PIN", self.pin.as_deref().unwrap_or_default());
+            .env("SICKBAY_PIN", self.pin.as_deref().unwrap_or_default())
+            .env(
+                "SICKBAY_STORE",
+                self.setup.store.as_deref().unwrap_or_default(),
+            );
         run(&mut command).await
     }
 }
 
-async fn launch(
-    data: &Path,
-    log: &Path,
-    listen: &str,
-    disk: Option<&Disk>,
-    flags: &[String],
-) -> Result<(Program, String, Option<String>), String> {
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
-        .arg(binary("sickbay"))
-        .arg("server")
-        .arg("--data")
-        .arg(data)
-        .args(["--listen", listen])
-        .env("SICKBAY_LOG", "debug")
-        .env("SICKBAY_ROOT_ACCESS_KEY_ID", ROOT_ID)
-        .env("SICKBAY_ROOT_ACCESS_KEY_SECRET", ROOT_SECRET)
-        .envs(disk.map(Disk::environment).into_iter().flatten());
-    let mut program = Program::start(&mut command, log, true, flags);
-    let lines = program.lines_until("root access key").await;
-    let find = |start: &str| {
-        lines
-            .iter()
-            .find_map(|it| it.strip_prefix(start))
-            .map(str::to_owned)
-    };
-    match find("listening on ") {
-        Some(url) => Ok((program, url, find("certificate fingerprint "))),
-        None => Err(program.log()),
+impl Setup {
+    fn new(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            flags: flags.iter().map(|it| (*it).to_owned()).collect(),
+            data: folder.path().join("server"),
+            store: None,
+            disk: None,
+            folder,
+        }
+    }
+
+    /// Starts the program; its log if it does not come to listen.
+    async fn launch(&self, listen: &str) -> Result<(Program, String, Option<String>), String> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+            .arg(binary("sickbay"))
+            .arg("server")
+            .arg("--data")
+            .arg(&self.data)
+            .args(["--listen", listen])
+            .env("SICKBAY_LOG", "debug")
+            .env("SICKBAY_ROOT_ACCESS_KEY_ID", ROOT_ID)
+            .env("SICKBAY_ROOT_ACCESS_KEY_SECRET", ROOT_SECRET)
+            .env("SICKBAY_STORE", self.store.as_deref().unwrap_or_default())
+            .envs(self.disk.iter().flat_map(Disk::environment));
+        let log = self.folder.path().join("server.log");
+        let mut program = Program::start(&mut command, &log, true, &self.flags);
+        let lines = program.lines_until("root access key").await;
+        let find = |start: &str| {
+            lines
+                .iter()
+                .find_map(|it| it.strip_prefix(start))
+                .map(str::to_owned)
+        };
+        match find("listening on ") {
+            Some(url) => Ok((program, url, find("certificate fingerprint "))),
+            None => Err(program.log()),
+        }
     }
 }
