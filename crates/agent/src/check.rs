@@ -36,6 +36,8 @@ use protocol::answer::{CheckReport, ProbeOutcome, ProbeRun};
 use protocol::work::CheckWork;
 use tokio::time::Instant;
 
+use crate::progress::Progress;
+
 pub use render::render;
 pub use subject::Subject;
 
@@ -70,12 +72,13 @@ pub(crate) struct Context {
 /// `clock_offset_ms` is the server's clock minus the local one. The bundle is written into
 /// `work_dir`, which must exist. Needs a tokio runtime with I/O and time. A probe that hangs in the
 /// kernel (a dead network disk) is left behind on a thread of the runtime, so a program that is
-/// about to end should shut its runtime down in the background.
+/// about to end should shut its runtime down in the background. `progress` is told which probes it is at.
 pub async fn run(
     work: &CheckWork,
     subject: &Subject,
     clock_offset_ms: Option<i64>,
     work_dir: &Path,
+    progress: &Progress,
 ) -> Outcome {
     let started = Instant::now();
     let context = Arc::new(Context {
@@ -85,7 +88,7 @@ pub async fn run(
         clock_offset_ms,
         now_ms: crate::config::now().0,
     });
-    let (probes, found) = probe::run_all(&context).await;
+    let (probes, found) = probe::run_all(&context, progress).await;
     let mut report = CheckReport {
         subject: work.subject.clone(),
         problem_type: work.problem_type.clone(),

@@ -26,6 +26,7 @@ use crate::config;
 use crate::connect::Route;
 use crate::journal::{self, Journal};
 use crate::policy::Policy;
+use crate::progress::Progress;
 use crate::session::backoff::Backoff;
 use crate::session::desk::{Desk, Ended, Executor};
 use crate::session::link::{self, Greeted};
@@ -96,7 +97,7 @@ async fn run_here(
     show: &Show,
     temporary: &Temporary,
 ) -> Result<Checked, Error> {
-    let outcome = check::run(work, own, None, temporary.path()).await;
+    let outcome = check::run(work, own, None, temporary.path(), &Progress::default()).await;
     let is_healthy = outcome.report.findings.is_empty();
     let answer = Answer {
         check: Some(outcome.report),
@@ -231,9 +232,11 @@ async fn attend(
     seen: &Seen,
 ) -> Reported {
     let Greeted {
-        mut link, clock, ..
+        mut link,
+        clock,
+        welcome,
     } = greeted;
-    desk.connected(clock);
+    desk.connected(clock, welcome.takes_progress);
     let late = pin!(async {
         if timeout(ORDER_TIME_MAX, seen.begun.notified()).await.is_ok() {
             seen.ended.notified().await;
@@ -422,6 +425,7 @@ mod tests {
         let welcome = Welcome {
             host_uuid: HOST.into(),
             order_keys: vec![order_key(&key(1)), order_key(&key(2))],
+            takes_progress: false,
         };
         let order = sign(&order(leaf(1), "x"), &key(2));
         let frames = [DownFrame::Welcome(welcome), DownFrame::Order(order)];

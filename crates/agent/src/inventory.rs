@@ -22,6 +22,8 @@ use std::{io, path::Path};
 
 use protocol::{answer::AssetReport, work::AssetItem};
 
+use crate::progress::Progress;
+
 /// Most entries of one list.
 const ENTRIES_MAX: usize = 20_000;
 /// Most lines that say what was not read.
@@ -30,12 +32,13 @@ const UNREAD_LINES_MAX: usize = 100;
 const UNREAD_LINE_BYTES_MAX: usize = 300;
 
 /// Collects the items. Blocking: call it where blocking is allowed. What cannot be read, or does
-/// not fit into one answer, is said in `unread`.
+/// not fit into one answer, is said in `unread`. `progress` is told which item it is at.
 #[must_use]
-pub fn collect(items: &[AssetItem]) -> AssetReport {
+pub fn collect(items: &[AssetItem], progress: &Progress) -> AssetReport {
     let mut report = AssetReport::default();
     let mut unread = Unread::default();
-    for item in items {
+    for (done, item) in items.iter().enumerate() {
+        progress.at(done, items.len(), item.wire());
         match item {
             AssetItem::System => report.system = Some(facts()),
             AssetItem::Accounts => report.accounts = Some(accounts::collect(&mut unread)),
@@ -93,7 +96,9 @@ mod tests {
 
     #[test]
     fn this_host_has_processes_and_accounts_and_the_report_fits_an_answer() {
-        let report = collect(&AssetItem::ALL);
+        let progress = Progress::default();
+        let report = collect(&AssetItem::ALL, &progress);
+        assert_eq!(progress.changes(), 8, "one for each item");
         let processes = report.processes.as_ref().unwrap();
         let own = i32::try_from(std::process::id()).unwrap();
         let own = processes.iter().find(|process| process.pid == own).unwrap();
@@ -109,7 +114,10 @@ mod tests {
 
     #[test]
     fn only_what_was_asked_for_is_collected() {
-        let report = collect(&[AssetItem::Accounts, AssetItem::Accounts]);
+        let report = collect(
+            &[AssetItem::Accounts, AssetItem::Accounts],
+            &Progress::default(),
+        );
         assert!(report.accounts.is_some());
         assert_eq!((report.processes, report.system), (None, None));
     }
@@ -118,7 +126,9 @@ mod tests {
     fn a_listening_socket_is_found_with_its_process() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let number = listener.local_addr().unwrap().port();
-        let ports = collect(&[AssetItem::Ports]).ports.unwrap();
+        let ports = collect(&[AssetItem::Ports], &Progress::default())
+            .ports
+            .unwrap();
         let port = ports.iter().find(|port| port.port == number).unwrap();
         assert_eq!(
             (port.protocol.as_str(), port.address.as_str()),

@@ -3,6 +3,7 @@
 //! Runs as root on every host, so it has few dependencies, no SQL and no HTTP server. It never does
 //! what no valid signed order or person on the host asked for.
 
+mod characters;
 pub mod check;
 pub mod checker;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod inventory;
 pub mod journal;
 pub mod policy;
+pub mod progress;
 pub mod runner;
 pub mod session;
 pub mod work;

@@ -25,6 +25,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::progress::Progress;
 use capture::Streams;
 use tracing::warn;
 use tree::Tree;
@@ -87,16 +88,17 @@ enum Stop {
 
 /// Runs one command in its own process group, with nothing to read on its standard input, in `/`
 /// and with a minimal environment. The whole tree is killed when `cancel` resolves, at the deadline
-/// and when a stream grows over its limit. Dropping the future kills it too. Where this process is
+/// and when a stream grows over its limit. What it writes is told to `progress`. Dropping the future kills it too. Where this process is
 /// killed, a later one finds the command by the [`Group`] in `group_file`.
 pub async fn run(
     work: &OpsWork,
     limits: &Limits,
     group_file: Option<&Path>,
+    progress: &Progress,
     cancel: impl Future<Output = ()>,
 ) -> RunEnd {
     let began = Instant::now();
-    let mut running = match start::start(work, limits) {
+    let mut running = match start::start(work, limits, progress) {
         Ok(running) => running,
         Err(error) => return not_started(&error),
     };

@@ -278,7 +278,7 @@ impl Agent {
         info!(server = %self.identity.server, clock.offset_ms = clock.offset_ms(), "online");
         self.state.online();
         self.refused_for = None;
-        self.desk.connected(clock);
+        self.desk.connected(clock, welcome.takes_progress);
         let ends = &mut self.ends;
         let backoff = &mut self.backoff;
         let served = serve(
@@ -366,6 +366,7 @@ pub(crate) async fn serve(
         }
         let silent_at = link.heard + silence;
         let give_up_at = desk.next_give_up().unwrap_or(silent_at);
+        let progress_at = desk.next_progress();
         // What was heard while a slow network held us up comes before the verdict "silent".
         tokio::select! {
             biased;
@@ -377,11 +378,21 @@ pub(crate) async fn serve(
                 link.heartbeat().await?;
                 round_at = next_round(backoff);
             }
+            () = desk.changed(), if progress_at.is_none() => {}
+            () = sleep_until(progress_at.unwrap_or(silent_at)), if progress_at.is_some() => {
+                tell_progress(link, desk);
+            }
             frame = link.receive() => handle(desk, frame?)?,
             () = sleep_until(silent_at) => return Err(Error::Silent),
         }
         worked |= !desk.is_settled();
     }
+}
+
+/// Says what running work does, unless something else is still on its way.
+fn tell_progress(link: &Link, desk: &mut Desk) {
+    let is_idle = link.is_idle();
+    desk.tell_progress(|frame| is_idle && link.offer(frame));
 }
 
 /// A little early and never at the same beat as other agents.

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::check::{self, Subject};
 use crate::inventory;
 use crate::policy::Policy;
+use crate::progress::Progress;
 use crate::runner;
 
 /// The only subject that is built in.
@@ -48,6 +49,8 @@ pub struct Job {
     pub work_dir: PathBuf,
     /// Where the process group of a command is noted.
     pub group_file: Option<PathBuf>,
+    /// Is told what the work does.
+    pub progress: Progress,
     /// Resolves when the work is to stop; so does its loss.
     pub stop: oneshot::Receiver<Stop>,
 }
@@ -111,7 +114,9 @@ impl Worker {
         match job.work {
             Work::Ops(work) => {
                 let group_file = job.group_file.as_deref();
-                self.ops(&work, job.time_left, group_file, stop).await
+                let progress = &job.progress;
+                self.ops(&work, job.time_left, group_file, progress, stop)
+                    .await
             }
             Work::Check(work) if work.subject != OWN_SUBJECT && !work.subject.is_empty() => {
                 let name = work.subject.escape_debug();
@@ -119,15 +124,22 @@ impl Worker {
                 Finished::bare(Verdict::Fail, Reason::NotStarted, &message)
             }
             Work::Check(work) => {
-                let check = self.check(&work, job.clock_offset_ms, job.work_dir);
+                let offset = job.clock_offset_ms;
+                let check = self.check(&work, offset, &job.work_dir, &job.progress);
                 within(job.time_left, stop, check).await
             }
-            Work::Assets(work) => within(job.time_left, stop, collect(work)).await,
+            Work::Assets(work) => within(job.time_left, stop, collect(work, job.progress)).await,
         }
     }
 
-    async fn check(&self, work: &CheckWork, offset: Option<i64>, work_dir: PathBuf) -> Finished {
-        let outcome = check::run(work, &self.own, offset, &work_dir).await;
+    async fn check(
+        &self,
+        work: &CheckWork,
+        offset: Option<i64>,
+        work_dir: &Path,
+        progress: &Progress,
+    ) -> Finished {
+        let outcome = check::run(work, &self.own, offset, work_dir, progress).await;
         let message = match outcome.report.findings.len() {
             0 => "no causes found".to_owned(),
             1 => "1 cause found".to_owned(),
@@ -150,6 +162,7 @@ impl Worker {
         work: &OpsWork,
         left: Duration,
         group_file: Option<&Path>,
+        progress: &Progress,
         stop: impl Future<Output = Stop>,
     ) -> Finished {
         let allowed = self.policy.command_time_max();
@@ -159,7 +172,7 @@ impl Worker {
             ..runner::Limits::default()
         };
         let mut stopped = None;
-        let end = runner::run(work, &limits, group_file, async {
+        let end = runner::run(work, &limits, group_file, progress, async {
             stopped = Some(stop.await);
         })
         .await;
@@ -188,9 +201,9 @@ impl Worker {
     }
 }
 
-async fn collect(work: AssetsWork) -> Finished {
+async fn collect(work: AssetsWork, progress: Progress) -> Finished {
     // Runs on to its end even when nobody waits any more: it only reads.
-    match tokio::task::spawn_blocking(move || inventory::collect(&work.items)).await {
+    match tokio::task::spawn_blocking(move || inventory::collect(&work.items, &progress)).await {
         Ok(report) => Finished {
             verdict: Verdict::Success,
             reason: Reason::None,
@@ -344,6 +357,7 @@ mod tests {
             clock_offset_ms: None,
             work_dir: PathBuf::new(),
             group_file: None,
+            progress: Progress::default(),
             stop: stopped,
         };
         if let Some(stop) = stop {

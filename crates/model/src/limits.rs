@@ -103,6 +103,26 @@ pub const RECONNECT_MS_MIN: u64 = 500;
 /// See [`RECONNECT_MS_MIN`].
 pub const RECONNECT_MS_MAX: u64 = 60_000;
 
+/// Shortest time between two progress frames of a leaf, and before its first, in ms: of work that is
+/// done sooner only the result is sent.
+pub const PROGRESS_MS_MIN: u64 = 1_000;
+/// Progress frames that all hosts of one root together send in a second.
+pub const PROGRESS_PER_SECOND_MAX: u64 = 1_000;
+/// Longest note of what a leaf's work is at, in bytes.
+pub const PROGRESS_NOTE_BYTES_MAX: usize = 256;
+/// Longest end of a running command's output that is sent and shown, in bytes.
+pub const PROGRESS_OUTPUT_BYTES_MAX: usize = 4 << 10;
+/// What running leaves do, as far as a node remembers it, in bytes; beyond, what is oldest is forgotten.
+pub const PROGRESS_BYTES_MAX: usize = 32 << 20;
+/// Answers of the API show what running leaves do at most this late, in ms.
+pub const PROGRESS_SHOWN_MS: i64 = 500;
+/// Progress frames of one session that are taken at once; beyond, they are dropped.
+pub const SESSION_PROGRESS_FRAMES_MAX: u32 = 64;
+/// Progress frames of one session that are taken per second, on average.
+pub const SESSION_PROGRESS_PER_SECOND: u32 = 16;
+/// Dropped progress frames of one session after which it is closed.
+pub const SESSION_PROGRESS_DROPPED_MAX: u32 = 4_096;
+
 /// Results of one group commit.
 pub const COMMIT_EVENTS_MAX: usize = 5_000;
 /// Bytes of one group commit.

@@ -2,7 +2,7 @@
 //!
 //! A session goes: the node sends [`Challenge`]; the agent answers with [`Hello`]; the node sends
 //! [`Welcome`] or [`Refused`]. Then orders, cancellations and acknowledgements go down; receipts,
-//! results and bundle chunks go up. Fields are only ever added; numbers are never reused.
+//! progress, results and bundle chunks go up. Fields are only ever added; numbers are never reused.
 
 use prost::Message;
 
@@ -13,7 +13,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 #[derive(Clone, PartialEq, Message)]
 pub struct Up {
     /// The one message in it.
-    #[prost(oneof = "UpFrame", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "UpFrame", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub frame: Option<UpFrame>,
 }
 
@@ -38,6 +38,9 @@ pub enum UpFrame {
     /// Still here.
     #[prost(message, tag = "6")]
     Heartbeat(Heartbeat),
+    /// What a leaf's work does now; only to a node that takes it: see [`Welcome::takes_progress`].
+    #[prost(message, tag = "7")]
+    Progress(Progress),
 }
 
 /// What a node sends.
@@ -145,6 +148,9 @@ pub struct Welcome {
     /// The keys whose orders are to be obeyed.
     #[prost(message, repeated, tag = "2")]
     pub order_keys: Vec<OrderKey>,
+    /// Whether the node knows [`Progress`]: one from before it takes such a frame for misuse.
+    #[prost(bool, tag = "3")]
+    pub takes_progress: bool,
 }
 
 /// A key that signs orders.
@@ -220,6 +226,28 @@ pub struct Receipt {
     /// The leaf.
     #[prost(string, tag = "1")]
     pub leaf_id: String,
+}
+
+/// What a leaf's work does now. Only the newest counts, and none is said again: whoever is busy drops
+/// it. At most one per leaf in the time that its order names.
+#[derive(Clone, PartialEq, Message)]
+pub struct Progress {
+    /// The leaf.
+    #[prost(string, tag = "1")]
+    pub leaf_id: String,
+    /// How much is done, in percent, where that is known.
+    #[prost(uint32, optional, tag = "2")]
+    pub percent: Option<u32>,
+    /// What it is at, in one line; at most [`model::limits::PROGRESS_NOTE_BYTES_MAX`].
+    #[prost(string, tag = "3")]
+    pub note: String,
+    /// The end of what its command has written so far, both streams as they came; at most
+    /// [`model::limits::PROGRESS_OUTPUT_BYTES_MAX`].
+    #[prost(bytes = "vec", tag = "4")]
+    pub output: Vec<u8>,
+    /// Bytes that the command has written up to the end of `output`.
+    #[prost(uint64, tag = "5")]
+    pub output_length: u64,
 }
 
 /// The end of a leaf's work.

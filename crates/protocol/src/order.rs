@@ -36,6 +36,10 @@ pub struct Order {
     /// Who ordered it: the name of the operator, for the host's own log.
     #[prost(string, tag = "7")]
     pub operator: String,
+    /// Time between two [`crate::frame::Progress`] of the leaf, and before the first, in ms; 0: none is
+    /// wanted.
+    #[prost(uint64, tag = "8")]
+    pub progress_ms: u64,
 }
 
 /// Why an order is not to be obeyed.

@@ -186,10 +186,12 @@ async fn answer(
 /// The answer that was given to the same question, if nothing has changed since, or a new one.
 async fn kept_or_made(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
     let app = call.app;
-    let moment = Moment {
-        changes: app.store.generation() + app.engine.sessions.generation(),
-        now: app.clock.now(),
-    };
+    let now = app.clock.now();
+    let mut changes = app.store.generation() + app.engine.sessions.generation();
+    if Kept::shows_progress(name) {
+        changes += app.engine.progress.generation(now);
+    }
+    let moment = Moment { changes, now };
     let question = call.question(name);
     if let Some(text) = app.kept.find(&question, moment) {
         return Ok(text);

@@ -6,6 +6,7 @@
 
 mod orders;
 mod pacing;
+mod progress;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 pub(crate) use orders::Signer;
+pub(crate) use progress::{Progress, Progresses};
 pub(crate) use sessions::{Line, Session, Sessions};
 
 /// How often a round runs when nothing wakes it.
@@ -48,6 +50,8 @@ pub(crate) struct Engine {
     signer: Arc<Signer>,
     /// The hosts that are connected.
     pub(crate) sessions: Sessions,
+    /// What running leaves do.
+    pub(crate) progress: Progresses,
     wake: Notify,
     /// A leaf of a paced root ended, or the host of one connected.
     turn: Notify,
@@ -64,6 +68,7 @@ impl Engine {
             clock,
             signer,
             sessions: Sessions::default(),
+            progress: Progresses::default(),
             wake: Notify::new(),
             turn: Notify::new(),
             lines: pacing::Lines::default(),
@@ -106,6 +111,7 @@ impl Engine {
         let roots = self.store.root_active().await?;
         self.lines.keep(&roots);
         self.timers.keep(&roots);
+        self.progress.keep(&roots);
         for root in &roots {
             if let Err(error) = self.look_after(root, sweep).await {
                 let source = &error as &dyn std::error::Error;
@@ -169,6 +175,9 @@ impl Engine {
         for (slot, applied) in self.store.leaf_apply_all(root.id, event, now).await? {
             let holds = matches!(applied.before.status, Status::Start | Status::Dispatch)
                 && applied.before.dispatch == Dispatch::Auto;
+            if applied.after.status.is_final() {
+                self.progress.forget(slot.id);
+            }
             // A host keeps the deadline by itself; told to stop, it would say that it was cancelled.
             if holds && event != Event::DeadlinePassed {
                 self.sessions.send(slot.host, cancel(slot.id));
@@ -340,6 +349,9 @@ impl Engine {
                 .iter()
                 .flatten()
                 .all(|it| !it.after.status.is_final());
+            if !open {
+                self.progress.forget(slot.id);
+            }
             if event == Event::Taken && open {
                 self.order(root, &[slot], now).await?;
             }

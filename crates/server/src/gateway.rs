@@ -3,6 +3,7 @@
 mod enrolments;
 mod greeting;
 mod intake;
+mod progress;
 mod report;
 mod session;
 mod socket;

@@ -4,7 +4,7 @@
 //! check. Called by [`super::run`] only.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::Cause;
@@ -15,6 +15,7 @@ use super::{
     Context, clock, disk, files, install, kernel, limits, load, logs, memory, millis, network,
     process, service,
 };
+use crate::progress::Progress;
 
 /// Longest line of evidence, in bytes.
 const EVIDENCE_BYTES_MAX: usize = 400;
@@ -235,12 +236,56 @@ impl Probe {
     }
 }
 
+/// Tells which probes a check is at.
+struct Steps<'a> {
+    progress: &'a Progress,
+    /// Probes in all.
+    count: usize,
+    /// Those that have not ended.
+    pending: Mutex<Vec<&'static str>>,
+}
+
+impl<'a> Steps<'a> {
+    fn new(progress: &'a Progress, probes: &[&Probe]) -> Self {
+        let names = probes.iter().map(|it| it.name);
+        let steps = Self {
+            progress,
+            count: probes.len(),
+            pending: Mutex::new(names.collect()),
+        };
+        steps.ended("");
+        steps
+    }
+
+    fn ended(&self, name: &str) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.retain(|it| *it != name);
+        let note = match pending.as_slice() {
+            [] => "collecting the logs".to_owned(),
+            probes => probes.join(", "),
+        };
+        // The bundle is a step too.
+        let done = self.count - pending.len();
+        self.progress.at(done, self.count + 1, &note);
+    }
+}
+
 /// Runs all probes that apply, side by side. The order of the answer is that of the table.
-pub(super) async fn run_all(context: &Arc<Context>) -> (Vec<ProbeRun>, Vec<Finding>) {
+pub(super) async fn run_all(
+    context: &Arc<Context>,
+    progress: &Progress,
+) -> (Vec<ProbeRun>, Vec<Finding>) {
     let applicable = PROBES
         .iter()
         .filter(|it| it.applies_to(&context.problem, context.deep));
-    let ended = futures_util::future::join_all(applicable.map(|it| it.run(context))).await;
+    let applicable: Vec<&Probe> = applicable.collect();
+    let steps = Steps::new(progress, &applicable);
+    let running = applicable.iter().map(async |probe| {
+        let found = probe.run(context).await;
+        steps.ended(probe.name);
+        found
+    });
+    let ended = futures_util::future::join_all(running).await;
     let mut runs = Vec::new();
     let mut findings = Vec::new();
     for step in ended.into_iter().flatten() {
@@ -303,6 +348,25 @@ mod tests {
         let slow = PROBES.iter().filter(|it| it.applies_to("host_slow", false));
         assert!(slow.clone().any(|it| it.name == "cpu"));
         assert!(slow.clone().all(|it| it.area != Area::Network));
+    }
+
+    #[test]
+    fn a_check_says_which_probes_it_is_at() {
+        let progress = Progress::default();
+        let leaf = model::RootId::new(model::UnixMillis(0), [0; 6]).leaf(1);
+        let said = || {
+            let frame = progress.frame(leaf);
+            (frame.percent, frame.note)
+        };
+        let hung = |name| probe(name, Area::Agent, 1, Body::Blocking(|_| panic!("odd")));
+        let (disk, memory, cpu) = (hung("disk"), hung("memory"), hung("cpu"));
+        let steps = Steps::new(&progress, &[&disk, &memory, &cpu]);
+        assert_eq!(said(), (Some(0), "disk, memory, cpu".to_owned()));
+        steps.ended("memory");
+        assert_eq!(said(), (Some(25), "disk, cpu".to_owned()));
+        steps.ended("disk");
+        steps.ended("cpu");
+        assert_eq!(said(), (Some(75), "collecting the logs".to_owned()));
     }
 
     #[test]

@@ -45,7 +45,8 @@ async fn a_server_that_answers_is_reached_and_the_bundle_is_as_announced() {
         }
     };
     let (subject, work) = (subject(dir.path(), port), work("offline"));
-    let checking = run(&work, &subject, Some(12), dir.path());
+    let progress = Progress::default();
+    let checking = run(&work, &subject, Some(12), dir.path(), &progress);
     let outcome = tokio::select! { outcome = checking => outcome, () = serving => unreachable!() };
 
     let report = &outcome.report;
@@ -88,6 +89,7 @@ async fn a_closed_port_is_found_and_what_builds_on_it_is_skipped() {
         &subject(dir.path(), port),
         None,
         dir.path(),
+        &Progress::default(),
     )
     .await;
     let report = &outcome.report;

@@ -11,6 +11,9 @@ use tokio::{
     process::{ChildStderr, ChildStdout},
 };
 
+use crate::characters::{broken, whole};
+use crate::progress::Progress;
+
 const READ_BYTES: usize = 16 << 10;
 
 /// A stream is longer than its limit.
@@ -23,15 +26,16 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Keeps `bytes_max` of each stream.
+    /// Keeps `bytes_max` of each stream, and tells `progress` what comes.
     pub(super) fn new(
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
         bytes_max: usize,
+        progress: &Progress,
     ) -> Self {
         Self {
-            stdout: Stream::new(stdout, bytes_max),
-            stderr: Stream::new(stderr, bytes_max),
+            stdout: Stream::new(stdout, bytes_max, progress.clone()),
+            stderr: Stream::new(stderr, bytes_max, progress.clone()),
         }
     }
 
@@ -55,14 +59,16 @@ struct Stream<R> {
     reader: Option<R>,
     buffer: Vec<u8>,
     capture: Capture,
+    progress: Progress,
 }
 
 impl<R: AsyncRead + Unpin> Stream<R> {
-    fn new(reader: Option<R>, bytes_max: usize) -> Self {
+    fn new(reader: Option<R>, bytes_max: usize, progress: Progress) -> Self {
         Self {
             reader,
             buffer: vec![0; READ_BYTES],
             capture: Capture::new(bytes_max),
+            progress,
         }
     }
 
@@ -72,7 +78,9 @@ impl<R: AsyncRead + Unpin> Stream<R> {
             if length == 0 {
                 self.reader = None;
             }
-            self.capture.push(self.buffer.get(..length).unwrap_or(&[]));
+            let chunk = self.buffer.get(..length).unwrap_or(&[]);
+            self.capture.push(chunk);
+            self.progress.wrote(chunk);
             if self.capture.bytes > bytes_max {
                 return Err(OverLimit);
             }
@@ -126,9 +134,8 @@ impl Capture {
         let mut tail = Vec::from(tail);
         let cut = to_u64(head.len() + tail.len()) < bytes;
         if cut {
-            head.truncate(whole_characters(&head));
-            let broken = tail.iter().take(3).take_while(|byte| is_inner(**byte));
-            tail.drain(..broken.count());
+            head.truncate(whole(&head));
+            tail.drain(..broken(tail.iter()));
             let left_out = bytes - to_u64(head.len() + tail.len());
             head.extend(format!("\n[… {left_out} bytes left out …]\n").into_bytes());
         }
@@ -144,28 +151,6 @@ impl Capture {
 
 fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
-}
-
-/// Whether the byte stands inside a UTF-8 character, not at its beginning.
-const fn is_inner(byte: u8) -> bool {
-    byte & 0b1100_0000 == 0b1000_0000
-}
-
-/// Length of `head` without a character that its end cuts in two.
-fn whole_characters(head: &[u8]) -> usize {
-    let inner = head.iter().rev().take(3).take_while(|b| is_inner(**b));
-    let begun = inner.count() + 1;
-    let needed = match head.iter().rev().nth(begun - 1) {
-        Some(0xc2..=0xdf) => 2,
-        Some(0xe0..=0xef) => 3,
-        Some(0xf0..=0xf4) => 4,
-        _ => 1,
-    };
-    if begun < needed {
-        head.len() - begun
-    } else {
-        head.len()
-    }
 }
 
 #[cfg(test)]

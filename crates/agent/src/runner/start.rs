@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 
 use super::{Limits, Running, capture::Streams, tree::Tree};
 use crate::inventory::{accounts::PasswdEntry, read};
+use crate::progress::Progress;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -66,7 +67,11 @@ pub(super) enum Error {
 ///
 /// # Errors
 /// [`Error`]: nothing runs.
-pub(super) fn start(work: &OpsWork, limits: &Limits) -> Result<Running, Error> {
+pub(super) fn start(
+    work: &OpsWork,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Running, Error> {
     check(work)?;
     let entries = read::text(Path::new("/etc/passwd"))
         .map(|text| crate::inventory::accounts::parse_passwd(&text));
@@ -118,6 +123,7 @@ pub(super) fn start(work: &OpsWork, limits: &Limits) -> Result<Running, Error> {
         child.stdout.take(),
         child.stderr.take(),
         limits.output_bytes_max,
+        progress,
     );
     Ok(Running {
         child,

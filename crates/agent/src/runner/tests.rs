@@ -23,7 +23,14 @@ fn program(name: &str, args: &[&str]) -> OpsWork {
 }
 
 async fn run_whole(work: &OpsWork) -> RunEnd {
-    run(work, &Limits::default(), None, pending()).await
+    run(
+        work,
+        &Limits::default(),
+        None,
+        &Progress::default(),
+        pending(),
+    )
+    .await
 }
 
 /// A `sleep` for a time that no other process sleeps, so that it can be found.
@@ -131,6 +138,7 @@ async fn long_output_is_cut_in_the_middle_with_length_and_digest_of_the_whole() 
         &shell("printf hello; printf ' world'"),
         &limits,
         None,
+        &Progress::default(),
         pending(),
     )
     .await;
@@ -156,7 +164,14 @@ async fn endless_output_is_stopped() {
         stream_bytes_max: 1 << 20,
         ..Limits::default()
     };
-    let end = run(&program("yes", &[]), &limits, None, pending()).await;
+    let end = run(
+        &program("yes", &[]),
+        &limits,
+        None,
+        &Progress::default(),
+        pending(),
+    )
+    .await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::LimitExceeded)
@@ -173,7 +188,14 @@ async fn the_deadline_ends_the_whole_tree() {
         deadline: Duration::from_secs(2),
         ..Limits::default()
     };
-    let end = run(&shell(&line), &limits, None, pending()).await;
+    let end = run(
+        &shell(&line),
+        &limits,
+        None,
+        &Progress::default(),
+        pending(),
+    )
+    .await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Timeout, Reason::Deadline)
@@ -192,7 +214,14 @@ async fn cancelling_ends_the_whole_tree_even_what_ignores_the_request() {
         grace: Duration::from_millis(50),
         ..Limits::default()
     };
-    let end = run(&shell(&line), &limits, None, sleeper.are(2)).await;
+    let end = run(
+        &shell(&line),
+        &limits,
+        None,
+        &Progress::default(),
+        sleeper.are(2),
+    )
+    .await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::Cancelled)
@@ -208,7 +237,14 @@ async fn what_a_command_does_when_asked_to_end_is_still_told() {
         "trap 'echo bye; exit 3' TERM; sleep {} & wait",
         sleeper.seconds
     );
-    let end = run(&shell(&line), &Limits::default(), None, sleeper.are(1)).await;
+    let end = run(
+        &shell(&line),
+        &Limits::default(),
+        None,
+        &Progress::default(),
+        sleeper.are(1),
+    )
+    .await;
     assert_eq!(end.reason, Reason::Cancelled);
     assert_eq!(end.report.exit_code, Some(3));
     assert_eq!(end.report.stdout.text, "bye\n");
@@ -226,12 +262,31 @@ async fn a_process_left_behind_that_keeps_the_output_open_does_not_hold_the_resu
 }
 
 #[tokio::test]
+async fn what_a_command_writes_is_told_as_it_comes() {
+    let progress = Progress::default();
+    let work = shell("echo out; echo err >&2; exec sleep 1000");
+    let limits = Limits::default();
+    let both_told = async {
+        while progress
+            .frame(model::RootId::new(model::UnixMillis(0), [0; 6]).leaf(1))
+            .output_length
+            < 8
+        {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let end = run(&work, &limits, None, &progress, both_told).await;
+    assert_eq!(end.reason, Reason::Cancelled);
+    assert_eq!(end.report.stdout.text, "out\n");
+}
+
+#[tokio::test]
 async fn a_run_that_is_dropped_leaves_nothing_behind() {
     let sleeper = Sleeper::new();
     let work = shell(&format!("sleep {} & wait", sleeper.seconds));
-    let limits = Limits::default();
+    let (limits, progress) = (Limits::default(), Progress::default());
     tokio::select! {
-        _end = run(&work, &limits, None, pending()) => panic!("it ended"),
+        _end = run(&work, &limits, None, &progress, pending()) => panic!("it ended"),
         () = sleeper.are(1) => {}
     }
     sleeper.are(0).await;
@@ -243,6 +298,7 @@ async fn a_command_that_is_cancelled_at_once_ends() {
         &program("sleep", &["1000"]),
         &Limits::default(),
         None,
+        &Progress::default(),
         ready(()),
     )
     .await;
@@ -311,7 +367,7 @@ async fn a_memory_limit_holds_for_what_the_command_starts() {
     };
     // The loop ends when the limit is set: it is set just after the start.
     let line = "until [ \"$(ulimit -v)\" = 262144 ]; do :; done; ulimit -v";
-    let end = run(&shell(line), &limits, None, pending()).await;
+    let end = run(&shell(line), &limits, None, &Progress::default(), pending()).await;
     assert_eq!(end.report.stdout.text, "262144\n");
 }
 
@@ -328,7 +384,14 @@ async fn the_output_that_takes_most_room_as_json_fits_an_answer() {
 async fn the_group_of_a_command_is_noted() {
     let temp = tempfile::tempdir().unwrap();
     let file = temp.path().join("group");
-    let end = run(&shell("exit 0"), &Limits::default(), Some(&file), pending()).await;
+    let end = run(
+        &shell("exit 0"),
+        &Limits::default(),
+        Some(&file),
+        &Progress::default(),
+        pending(),
+    )
+    .await;
     assert_eq!(end.verdict, Verdict::Success);
     let text = std::fs::read_to_string(&file).unwrap();
     let group = Group::parse(&text).expect("a group");

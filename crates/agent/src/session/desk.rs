@@ -29,8 +29,10 @@ use crate::work::{Finished, Job, Stop, seal};
 
 mod bundles;
 mod judge;
+mod progress;
 
 use judge::{Objection, cancelled, judge, not_started, too_late};
+use progress::{News, Telling};
 
 /// What runs a job.
 pub(crate) type Executor = Arc<dyn Fn(Job) -> BoxFuture<'static, Finished> + Send + Sync>;
@@ -51,12 +53,15 @@ pub(crate) struct Ended {
 struct Running {
     stop: Option<oneshot::Sender<Stop>>,
     deadline: Instant,
+    /// `None`: nobody wants to know what it does.
+    telling: Option<Telling>,
 }
 
 struct Waiting {
     leaf: LeafId,
     work: Work,
     deadline_ms: i64,
+    progress_ms: u64,
 }
 
 enum Say {
@@ -89,6 +94,7 @@ pub(crate) struct Desk {
     rounds: u32,
     ended: mpsc::Sender<Ended>,
     says_receipts: bool,
+    news: News,
 }
 
 impl Desk {
@@ -121,6 +127,7 @@ impl Desk {
             rounds: 0,
             ended,
             says_receipts: true,
+            news: News::default(),
         };
         desk.recover();
         (desk, ends)
@@ -137,9 +144,11 @@ impl Desk {
         self.journal.held().iter().map(LeafId::to_string).collect()
     }
 
-    /// A session is open: everything unconfirmed is said again on it.
-    pub(crate) fn connected(&mut self, clock: NodeClock) {
+    /// A session is open: everything unconfirmed is said again on it, and what running work does if
+    /// the node takes that.
+    pub(crate) fn connected(&mut self, clock: NodeClock, takes_progress: bool) {
         self.clock = clock;
+        self.begin_news(takes_progress);
         self.outbox.clear();
         self.uploads.connected();
         if !self.uploads.is_empty() {
@@ -198,7 +207,7 @@ impl Desk {
     fn resume(&mut self) {
         for (leaf, order) in std::mem::take(&mut self.recovered) {
             match judge(&order, self.clock.now_ms(), &self.policy) {
-                Ok(work) => self.queue(leaf, work, order.deadline_ms),
+                Ok(work) => self.queue(leaf, work, &order),
                 Err(objection) => self.end_without_work(leaf, &objection),
             }
         }
@@ -263,15 +272,16 @@ impl Desk {
         }
         info!(leaf.id = %leaf, operator.name = order.operator, task.kind = order.task_type, "an order was accepted");
         self.say_receipt(leaf);
-        self.queue(leaf, work, order.deadline_ms);
+        self.queue(leaf, work, order);
         self.start_waiting();
     }
 
-    fn queue(&mut self, leaf: LeafId, work: Work, deadline_ms: i64) {
+    fn queue(&mut self, leaf: LeafId, work: Work, order: &Order) {
         self.waiting.push_back(Waiting {
             leaf,
             work,
-            deadline_ms,
+            deadline_ms: order.deadline_ms,
+            progress_ms: order.progress_ms,
         });
     }
 
@@ -308,6 +318,9 @@ impl Desk {
             warn!(leaf.id = %leaf, error = %error, "no directory for files of this leaf");
         }
         let (stop, stopped) = oneshot::channel();
+        let progress = self.news.progress();
+        let telling = (waiting.progress_ms > 0)
+            .then(|| Telling::new(progress.clone(), waiting.progress_ms, Instant::now()));
         let job = Job {
             leaf,
             work: waiting.work,
@@ -315,6 +328,7 @@ impl Desk {
             clock_offset_ms: Some(self.clock.offset_ms()),
             work_dir,
             group_file,
+            progress,
             stop: stopped,
         };
         let executor = Arc::clone(&self.executor);
@@ -328,6 +342,7 @@ impl Desk {
         let running = Running {
             stop: Some(stop),
             deadline: Instant::now() + time_left,
+            telling,
         };
         self.running.insert(leaf, running);
     }

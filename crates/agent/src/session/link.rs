@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of orders or journals. A link that is lost stays lost; the caller opens another.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -29,6 +31,8 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Link {
     up: mpsc::Sender<UpFrame>,
     writer: JoinHandle<()>,
+    /// Whether the writer waits for the network to take a frame.
+    is_writing: Arc<AtomicBool>,
     down: SplitStream<Socket>,
     /// When the node was last heard.
     pub(crate) heard: Instant,
@@ -74,9 +78,11 @@ impl Link {
     fn new(socket: Socket) -> Self {
         let (sink, down) = socket.split();
         let (up, frames) = mpsc::channel(QUEUE_FRAMES);
+        let is_writing = Arc::default();
         Self {
             up,
-            writer: tokio::spawn(write(sink, frames)),
+            writer: tokio::spawn(write(sink, frames, Arc::clone(&is_writing))),
+            is_writing,
             down,
             heard: Instant::now(),
         }
@@ -114,6 +120,16 @@ impl Link {
         sent.map_err(|_| Error::Lost("the connection broke".to_owned()))
     }
 
+    /// Whether everything that was sent has left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.up.capacity() == QUEUE_FRAMES && !self.is_writing.load(Ordering::Acquire)
+    }
+
+    /// Sends a frame that nobody misses if there is no room for it. Returns whether there was.
+    pub(crate) fn offer(&self, frame: UpFrame) -> bool {
+        self.up.try_send(frame).is_ok()
+    }
+
     pub(crate) async fn heartbeat(&self) -> Result<(), Error> {
         self.send(UpFrame::Heartbeat(Heartbeat { now_ms: 0 })).await
     }
@@ -125,14 +141,20 @@ impl Link {
     }
 }
 
-async fn write(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<UpFrame>) {
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut frames: mpsc::Receiver<UpFrame>,
+    is_writing: Arc<AtomicBool>,
+) {
     // A peer that takes nothing for so long is gone; the sender learns it from the closed channel.
     let patience = Duration::from_millis(limits::SESSION_SILENCE_MS_MAX);
     while let Some(frame) = frames.recv().await {
+        is_writing.store(true, Ordering::Release);
         let message = Message::binary(Up::from(frame).encode_to_vec());
         if !matches!(timeout(patience, sink.send(message)).await, Ok(Ok(()))) {
             return;
         }
+        is_writing.store(false, Ordering::Release);
     }
     timeout(CLOSE_TIME_MAX, sink.close()).await.ok();
 }

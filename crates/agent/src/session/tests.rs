@@ -17,6 +17,7 @@ use crate::work::{Finished, Job, Stop};
 mod bundles;
 pub(crate) mod node;
 mod orders;
+mod progress;
 mod restart;
 
 use node::{HOST, Node, key, leaf, limited, order, order_key};
@@ -24,7 +25,7 @@ use node::{HOST, Node, key, leaf, limited, order, order_key};
 /// Length of the bundle that the work `bundle` leaves, in bytes: more than two pieces.
 const BUNDLE_BYTES: usize = 300_000;
 
-/// Work that a test commands by its name: `wait` runs until it is stopped, `bundle` leaves a bundle,
+/// Work that a test commands by its name: `wait` runs until it is stopped, `tell` too, and has told something, `bundle` leaves a bundle,
 /// `panic` breaks, anything else is done at once. A collection runs on the second attempt only.
 async fn pretend(job: Job, runs_before: usize) -> Finished {
     let command = match &job.work {
@@ -34,6 +35,11 @@ async fn pretend(job: Job, runs_before: usize) -> Finished {
     };
     match command {
         "panic" => panic!("odd"),
+        "tell" => {
+            job.progress.wrote(b"told\n");
+            drop(job.stop.await);
+            Finished::bare(Verdict::Fail, Reason::Cancelled, "")
+        }
         "wait" => match job.stop.await {
             Ok(Stop::Cancelled) => Finished::bare(Verdict::Fail, Reason::Cancelled, ""),
             _ => Finished::bare(Verdict::Fail, Reason::AgentRestarted, ""),
@@ -222,6 +228,7 @@ fn welcome(order_keys: Vec<OrderKey>) -> DownFrame {
     DownFrame::Welcome(Welcome {
         host_uuid,
         order_keys,
+        takes_progress: false,
     })
 }
 

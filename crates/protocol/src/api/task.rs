@@ -46,7 +46,7 @@ pub struct Task {
     pub detail_data: String,
     /// Leaves that failed.
     pub fail_count: u32,
-    /// Ended of total in percent, with the sign: `"10%"`.
+    /// Ended of total in percent, with the sign: `"10%"`; of a running leaf, how much of its work is done.
     pub progress: String,
     /// One line for a person.
     pub result_info: String,
@@ -80,6 +80,15 @@ pub struct Task {
     /// Ours: the root whose hosts this one runs again.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub rerun_of: String,
+    /// Ours: what a running leaf is at, in one line.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub progress_note: String,
+    /// Ours: the end of what a running command has written so far. It has as many bytes as it stands for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub output_tail: String,
+    /// Ours: bytes that a running command had written up to the end of [`Task::output_tail`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_length: Option<u64>,
 }
 
 /// Answer of `DescribeOnceTaskLeafRecordPage`.
@@ -103,7 +112,7 @@ pub struct LeafRecord {
     pub finish: u8,
     /// `"1"` if it has ended, else `"0"`.
     pub finish_count: String,
-    /// 0 or 100.
+    /// How much of its work is done, in percent, as far as that is known; 100 when it has ended.
     pub progress: u8,
     /// When the host had the order, in ms since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +141,12 @@ pub struct LeafRecord {
     /// Ours: [`model::Reason::wire`]; absent unless it ended badly.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Ours: what it is at while it runs, in one line.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub progress_note: String,
+    /// Ours: bytes that its command has written so far, while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_length: Option<u64>,
 }
 
 /// Answer of `DescribeOnceTaskOutcomes`, which is ours: the leaves of a root that have ended, by what they answered.
@@ -183,7 +198,7 @@ pub struct UnfinishedTask {
     pub finish: u8,
     /// 1 if it has ended, else 0.
     pub finish_count: u32,
-    /// 0 or 100.
+    /// How much of its work is done, in percent, as far as that is known.
     pub progress: u8,
     /// When the host had the order, in ms since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]

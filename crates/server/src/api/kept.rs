@@ -3,7 +3,8 @@
 //! Clients ask the same question again and again while they wait. An answer depends on what is
 //! stored, on which hosts are connected, and on the question: as long as none of the three has changed,
 //! the answer that was given is given again. Nothing is guessed and nothing expires early or late: any
-//! commit makes every kept answer void.
+//! commit makes every kept answer void. What running leaves do changes all the time; answers that show it
+//! are kept for [`limits::PROGRESS_SHOWN_MS`] meanwhile.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +20,13 @@ const OPERATIONS: [&str; 7] = [
     "DescribeOnceTaskOutcomes",
     "GetLastOnceTaskInfo",
     "GetOnceTaskResultInfo",
+    "ListUnfinishedOnceTask",
+];
+
+/// Those of them that show what running leaves do.
+const WITH_PROGRESS: [&str; 3] = [
+    "DescribeOnceTask",
+    "DescribeOnceTaskLeafRecordPage",
     "ListUnfinishedOnceTask",
 ];
 
@@ -48,7 +56,7 @@ struct Answer {
 /// When a question is asked: the count of all changes so far, and the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
-    /// Commits and connections so far.
+    /// Commits, connections and, where it is shown, progress so far.
     pub(crate) changes: u64,
     /// The time.
     pub(crate) now: UnixMillis,
@@ -58,6 +66,11 @@ impl Kept {
     /// Whether answers of this operation are kept.
     pub(crate) fn keeps(operation: &str) -> bool {
         OPERATIONS.contains(&operation)
+    }
+
+    /// Whether answers of this operation show what running leaves do.
+    pub(crate) fn shows_progress(operation: &str) -> bool {
+        WITH_PROGRESS.contains(&operation)
     }
 
     /// The answer to this question, if there is one that is still true.

@@ -381,7 +381,8 @@ async fn records(call: &Call<'_>, leaves: Vec<Leaf>) -> Result<Vec<LeafRecord>, 
         let count = rest.iter().take_while(|it| it.id.root == root.id).count();
         let (these, others) = rest.split_at(count);
         for (leaf, uuid) in these.iter().zip(call.app.tasks.host_uuids(these).await?) {
-            records.push(leaf_record(&root, leaf, uuid));
+            let progress = call.app.tasks.progress(leaf.id, leaf.state.status);
+            records.push(leaf_record(&root, leaf, uuid, progress.as_deref()));
         }
         rest = others;
     }
@@ -437,7 +438,10 @@ pub(super) async fn unfinished(call: &Call<'_>) -> Result<ListUnfinishedOnceTask
     };
     let host = call.app.hosts.get(target).await?.host;
     let found = call.app.tasks.unfinished_of(host.number, task_type).await?;
-    let row = |(root, slot): &(Root, LeafSlot)| unfinished_row(root, slot, target);
+    let row = |(root, slot): &(Root, LeafSlot)| {
+        let progress = call.app.tasks.progress(slot.id, slot.state.status);
+        unfinished_row(root, slot, target, progress.as_deref())
+    };
     Ok(ListUnfinishedOnceTask {
         once_tasks: found.iter().map(row).collect(),
     })

@@ -1,6 +1,6 @@
 //! Signs orders and the tokens of manual commands.
 
-use model::{HostUuid, LeafId, UnixMillis};
+use model::{HostUuid, LeafId, UnixMillis, limits};
 use protocol::frame::{OrderKey, SignedOrder};
 use protocol::order::{Order, key_digest, key_id, sign, sign_all};
 use ring::hmac;
@@ -82,7 +82,15 @@ fn order_of(root: &Root, leaf: LeafId, host: &HostUuid, now: UnixMillis) -> Orde
         issued_ms: now.0,
         deadline_ms: root.plan.leaf_deadline(root.deadline, now).0,
         operator: root.operator.clone(),
+        progress_ms: progress_ms(root),
     }
+}
+
+/// How often a host is to say what its leaf of this root does: the hosts of a large root rarely, since a
+/// node hears them all.
+fn progress_ms(root: &Root) -> u64 {
+    let hosts = u64::from(root.totals.total());
+    limits::PROGRESS_MS_MIN.max(hosts * 1_000 / limits::PROGRESS_PER_SECOND_MAX)
 }
 
 fn ticket_message(leaf: LeafId, host: &HostUuid) -> String {

@@ -108,9 +108,10 @@ impl Engine {
         self.turn.notify_one();
     }
 
-    /// A leaf has ended: its time is over, and another one's turn may have come.
+    /// A leaf has ended: its time is over, it does nothing more, and another one's turn may have come.
     pub(crate) fn leaf_ended(&self, leaf: LeafId) {
         self.timers.stop(leaf);
+        self.progress.forget(leaf);
         if self.lines.has(leaf.root) {
             self.turn.notify_one();
         }

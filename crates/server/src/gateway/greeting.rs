@@ -126,6 +126,7 @@ pub(super) fn welcome(app: &App, host: &Host) -> DownFrame {
     DownFrame::Welcome(Welcome {
         host_uuid: host.uuid.to_string(),
         order_keys: app.signer.order_keys(),
+        takes_progress: true,
     })
 }
 

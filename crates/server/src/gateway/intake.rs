@@ -2,9 +2,13 @@
 
 use model::limits;
 use protocol::answer::Answer;
+use protocol::clean;
 use protocol::facts::HostFacts;
+use protocol::frame;
 use protocol::outcome;
 use store::LeafAnswer;
+
+use crate::engine::Progress;
 
 /// The facts of a host; `None`: they cannot be read.
 pub(super) fn facts(json: &str) -> Option<HostFacts> {
@@ -38,6 +42,24 @@ pub(super) fn answer(json: &[u8]) -> Result<Option<LeafAnswer>, &'static str> {
         ..Answer::default()
     };
     in_short(&empty).map(Some).map_err(unreadable)
+}
+
+/// What a leaf does.
+///
+/// # Errors
+/// What is wrong with it: the agent is not one of ours.
+pub(super) fn progress(frame: frame::Progress) -> Result<Progress, &'static str> {
+    if frame.output.len() > limits::PROGRESS_OUTPUT_BYTES_MAX {
+        return Err("an end of an output that is too large");
+    }
+    let length = u64::try_from(frame.output.len()).unwrap_or(u64::MAX);
+    let percent = frame.percent.map(|it| it.min(99));
+    Ok(Progress {
+        percent: percent.and_then(|it| u8::try_from(it).ok()),
+        note: clean::one_line(&frame.note, limits::PROGRESS_NOTE_BYTES_MAX),
+        output: clean::output_end(&frame.output),
+        output_length: frame.output_length.max(length),
+    })
 }
 
 fn in_short(answer: &Answer) -> Result<LeafAnswer, serde_json::Error> {
@@ -100,6 +122,25 @@ mod tests {
         let kept = kept(2_000);
         assert_eq!(kept.assets, None);
         assert!(kept.message.contains("too large"));
+    }
+
+    #[test]
+    fn what_a_leaf_does_is_harmless_and_limited() {
+        let frame = |output: usize| frame::Progress {
+            percent: Some(1_000),
+            note: "at\u{1b}[2J\n".repeat(1_000),
+            output: vec![0x1b; output],
+            output_length: 1,
+            ..frame::Progress::default()
+        };
+        let most = limits::PROGRESS_OUTPUT_BYTES_MAX;
+        let clean = progress(frame(most)).unwrap();
+        assert_eq!(clean.percent, Some(99), "it has not ended");
+        assert!(clean.note.len() <= limits::PROGRESS_NOTE_BYTES_MAX);
+        assert!(!clean.note.contains(char::is_control));
+        assert_eq!(clean.output, "?".repeat(most));
+        assert_eq!(clean.output_length, u64::try_from(most).unwrap());
+        assert!(progress(frame(most + 1)).is_err());
     }
 
     #[test]

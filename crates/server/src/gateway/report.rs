@@ -1,4 +1,4 @@
-//! What a host reports in its session: receipts, results, bundles.
+//! What a host reports in its session: receipts, results, bundles. Its progress is beside it.
 
 use model::{Event, LeafId, Reason, TaskType, Verdict, limits};
 use protocol::frame::{
@@ -33,6 +33,7 @@ impl Running<'_> {
                 }
                 Ok(None)
             }
+            UpFrame::Progress(progress) => self.progress(progress).await.map(|()| None),
             UpFrame::Result(result) => self.result(result).await,
             UpFrame::BundleOpen(open) => self.bundle_open(open).await.map(Some),
             UpFrame::BundleChunk(chunk) => self.bundle_chunk(chunk).await.map(Some),

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::greeting::{Denied, Guest, greet, welcome};
+use super::progress::Allowance;
 use super::socket::{Error, Socket};
 use crate::app::{App, Peer};
 use crate::engine::{Line, Session};
@@ -40,6 +41,7 @@ where
         known: HashSet::new(),
         confirmed: Vec::new(),
         arriving: HashMap::new(),
+        allowance: Allowance::new(Instant::now()),
     };
     match opened.only {
         Some(leaf) => Box::pin(running.serve_checker(socket, opened, leaf)).await,
@@ -137,6 +139,8 @@ pub(super) struct Running<'a> {
     pub(super) confirmed: Vec<LeafId>,
     /// Bundles that were announced.
     pub(super) arriving: HashMap<LeafId, Arriving>,
+    /// How much progress it may still tell.
+    pub(super) allowance: Allowance,
 }
 
 impl Running<'_> {

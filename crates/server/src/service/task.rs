@@ -19,7 +19,7 @@ use super::target::Resolver;
 use super::{Bundles, Checker, Error};
 use crate::auth::Caller;
 use crate::clock::Clock;
-use crate::engine::{Engine, Signer};
+use crate::engine::{Engine, Progress, Signer};
 pub(crate) use rerun::Rerun;
 
 /// The service of tasks.
@@ -109,6 +109,8 @@ pub(crate) struct LeafView {
     pub(crate) manual: Manual,
     /// Where the log bundle can be downloaded.
     pub(crate) bundle_url: Option<String>,
+    /// What it does now, while it runs.
+    pub(crate) progress: Option<Arc<Progress>>,
 }
 
 /// A root with what its row shows of its hosts, problems first.
@@ -289,6 +291,7 @@ impl Tasks {
             };
             views.push(LeafView {
                 bundle_url,
+                progress: self.progress(leaf.id, leaf.state.status),
                 answer: answer.map_err(Error::internal)?,
                 leaf,
                 host,
@@ -297,6 +300,12 @@ impl Tasks {
             });
         }
         Ok(views)
+    }
+
+    /// What a leaf that stands so does now.
+    pub(crate) fn progress(&self, leaf: LeafId, status: Status) -> Option<Arc<Progress>> {
+        let runs = !status.is_final();
+        runs.then(|| self.engine.progress.get(leaf)).flatten()
     }
 
     async fn manual(&self, leaf: &Leaf, host: &Host, work: &Work, viewer: &Viewer) -> Manual {

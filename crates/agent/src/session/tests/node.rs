@@ -51,6 +51,7 @@ pub(crate) fn order(leaf: LeafId, command: &str) -> Order {
         issued_ms: now,
         deadline_ms: now + 3_600_000,
         operator: "ops".into(),
+        progress_ms: 0,
     }
 }
 
@@ -117,6 +118,7 @@ impl Node {
         let welcome = Welcome {
             host_uuid: HOST.into(),
             order_keys: self.order_keys(),
+            takes_progress: true,
         };
         peer.say(DownFrame::Welcome(welcome)).await;
         peer

@@ -10,6 +10,7 @@ use protocol::work::Work;
 use store::{Host, Leaf, LeafSlot, OutcomeGroup, Root};
 
 use crate::api::host::Addresses;
+use crate::engine::Progress;
 use crate::service::Error;
 use crate::service::task::{LeafView, Manual, RootView};
 
@@ -40,6 +41,7 @@ pub(super) fn root_row(view: &RootView) -> Result<Task, Error> {
         unfinished_count: totals.unfinished(),
         source: root.source.clone(),
         rerun_of: root.rerun_of.map(|it| it.to_string()).unwrap_or_default(),
+        ..Task::default()
     })
 }
 
@@ -69,10 +71,11 @@ pub(super) fn leaf_row(root: &Root, view: &LeafView, whole: bool) -> Result<Task
     let ended = state.status.is_final();
     let detail = host_detail(root, view, whole);
     let one_if = |it| u32::from(state.status == it);
+    let progress = view.progress.as_deref();
     Ok(Task {
         detail_data: write_details(&[detail]).map_err(Error::internal)?,
         fail_count: one_if(Status::Fail),
-        progress: if ended { "100%" } else { "0%" }.to_owned(),
+        progress: format!("{}%", percent(state, progress)),
         result_info: leaf_result(state),
         success_count: one_if(Status::Success),
         task_end_time: ended.then_some(state.at.0),
@@ -87,7 +90,21 @@ pub(super) fn leaf_row(root: &Root, view: &LeafView, whole: bool) -> Result<Task
         unfinished_count: u32::from(!ended),
         source: root.source.clone(),
         rerun_of: root.rerun_of.map(|it| it.to_string()).unwrap_or_default(),
+        progress_note: progress.map(|it| it.note.clone()).unwrap_or_default(),
+        output_tail: progress.map(|it| it.output.clone()).unwrap_or_default(),
+        output_length: output_length(progress),
     })
+}
+
+/// How much of a leaf's work is done.
+fn percent(state: LeafState, progress: Option<&Progress>) -> u8 {
+    let done = || progress.and_then(|it| it.percent).unwrap_or(0);
+    if state.status.is_final() { 100 } else { done() }
+}
+
+/// How much a leaf's command has written, if it has.
+fn output_length(progress: Option<&Progress>) -> Option<u64> {
+    progress.map(|it| it.output_length).filter(|it| *it > 0)
 }
 
 fn leaf_result(state: LeafState) -> String {
@@ -213,14 +230,19 @@ fn paced(root: &Root) -> Option<String> {
     }
 }
 
-pub(super) fn leaf_record(root: &Root, leaf: &Leaf, target: String) -> LeafRecord {
+pub(super) fn leaf_record(
+    root: &Root,
+    leaf: &Leaf,
+    target: String,
+    progress: Option<&Progress>,
+) -> LeafRecord {
     let state = leaf.state;
     let ended = state.status.is_final();
     LeafRecord {
         end_time: ended.then_some(state.at.0),
         finish: u8::from(ended),
         finish_count: u8::from(ended).to_string(),
-        progress: if ended { 100 } else { 0 },
+        progress: percent(state, progress),
         real_run_time: (state.status != Status::Init).then_some(state.at.0),
         result_info: leaf_record_result(state),
         start_time: Some(root.created_at.0),
@@ -233,6 +255,8 @@ pub(super) fn leaf_record(root: &Root, leaf: &Leaf, target: String) -> LeafRecor
         task_type: root.task_type.wire().to_owned(),
         total_count: "1".to_owned(),
         reason: state.reason.wire().to_owned(),
+        progress_note: progress.map(|it| it.note.clone()).unwrap_or_default(),
+        output_length: output_length(progress),
     }
 }
 
@@ -280,13 +304,18 @@ pub(super) fn info(root: &Root) -> OnceTaskInfo {
     }
 }
 
-pub(super) fn unfinished_row(root: &Root, slot: &LeafSlot, target: &str) -> UnfinishedTask {
+pub(super) fn unfinished_row(
+    root: &Root,
+    slot: &LeafSlot,
+    target: &str,
+    progress: Option<&Progress>,
+) -> UnfinishedTask {
     let state = slot.state;
     UnfinishedTask {
         end_time: None,
         finish: 0,
         finish_count: 0,
-        progress: 0,
+        progress: percent(state, progress),
         real_run_time: (state.status != Status::Init).then_some(state.at.0),
         result_info: String::new(),
         start_time: Some(root.created_at.0),
