@@ -26,6 +26,7 @@ mod ops;
 mod pacing;
 mod parameters;
 mod power;
+mod progress;
 mod refusals;
 mod sdk;
 mod secrets;

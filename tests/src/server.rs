@@ -297,6 +297,16 @@ impl Server {
 
     /// Runs `sickbay` with this server and the root key in its environment.
     pub async fn sickbay(&self, args: &[&str]) -> Said {
+        run(&mut self.command(args)).await
+    }
+
+    /// Starts `sickbay` in the background; all that it says goes into the file `log`.
+    #[must_use]
+    pub fn start_sickbay(&self, args: &[&str], log: &Path) -> Program {
+        Program::start::<&str>(&mut self.command(args), log, false, [])
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("sickbay"));
         command
             .args(args)
@@ -308,7 +318,7 @@ impl Server {
                 "SICKBAY_STORE",
                 self.setup.store.as_deref().unwrap_or_default(),
             );
-        run(&mut command).await
+        command
     }
 }
 

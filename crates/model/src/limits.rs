@@ -120,8 +120,6 @@ pub const PROGRESS_SHOWN_MS: i64 = 500;
 pub const SESSION_PROGRESS_FRAMES_MAX: u32 = 64;
 /// Progress frames of one session that are taken per second, on average.
 pub const SESSION_PROGRESS_PER_SECOND: u32 = 16;
-/// Dropped progress frames of one session after which it is closed.
-pub const SESSION_PROGRESS_DROPPED_MAX: u32 = 4_096;
 
 /// Results of one group commit.
 pub const COMMIT_EVENTS_MAX: usize = 5_000;

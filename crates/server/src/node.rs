@@ -89,7 +89,8 @@ pub enum Error {
 
 /// A node that is ready to run.
 pub struct Node {
-    app: App,
+    /// What its entrances share.
+    pub(crate) app: App,
     router: Router,
     listener: TcpListener,
     address: SocketAddr,

@@ -4,6 +4,7 @@ mod bundle;
 mod create;
 mod group;
 mod leaves;
+mod now;
 mod outcomes;
 mod show;
 mod watch;
@@ -39,9 +40,9 @@ pub(crate) enum Command {
         /// The task, or one host's part of it
         id: TaskId,
     },
-    /// Follow a task until it has ended
+    /// Follow a task until it has ended; of one host, with its command's output as it comes
     Watch {
-        /// The task
+        /// The task, or one host's part of it
         id: TaskId,
     },
     /// Wait until a task has ended, then show it

@@ -13,6 +13,7 @@ use model::{Cause, Reason};
 use protocol::answer::{AssetReport, Finding};
 use protocol::api::task::{DispatchType, HostDetail};
 
+use super::now::{HOSTS_MAX, Now};
 use crate::ui::{clean_line, count, without_tabs, wrap};
 
 /// Names of hosts that a group shows.
@@ -62,6 +63,8 @@ struct Group {
     names: Vec<String>,
     /// The first of them, as an example.
     example: HostDetail,
+    /// What those do that run and have said so, by name.
+    running: Vec<(String, Now)>,
 }
 
 /// What is to be run by hand on one host.
@@ -83,10 +86,16 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Adds a host's answer.
-    pub(super) fn add(&mut self, detail: HostDetail) {
+    /// Adds a host's answer, or what it does now.
+    pub(super) fn add(&mut self, detail: HostDetail, now: Option<Now>) {
         let outcome = Outcome::of(&detail);
-        self.join(outcome, detail);
+        let name = name_of(&detail);
+        self.join(outcome.clone(), detail);
+        if let Some(group) = self.groups.get_mut(&outcome)
+            && group.hosts <= HOSTS_MAX.into()
+        {
+            group.running.extend(now.map(|it| (name, it)));
+        }
     }
 
     /// Adds so many hosts that answered the same, some of which are here.
@@ -126,6 +135,7 @@ impl Groups {
             hosts: 0,
             names: Vec::new(),
             example: detail,
+            running: Vec::new(),
         });
         group.hosts += 1;
         if group.names.len() < NAMES_MAX {
@@ -135,10 +145,7 @@ impl Groups {
 
     /// What a person sees on a terminal of this width: the largest group first, what is to be run by hand last.
     pub(super) fn text(&self, width: Option<usize>) -> String {
-        let mut page = Page {
-            text: String::new(),
-            room: width.map(|it| it.saturating_sub(BAR).max(ROW_MIN)),
-        };
+        let mut page = Page::new(width);
         let mut groups: Vec<&Group> = self.groups.values().collect();
         groups.sort_by(|a, b| (b.hosts, &a.names).cmp(&(a.hosts, &b.names)));
         for group in groups {
@@ -160,7 +167,21 @@ struct Page {
     room: Option<usize>,
 }
 
+/// A line of a host's output as a person sees it on a terminal of this width.
+pub(super) fn output_line(line: &str, width: Option<usize>) -> String {
+    let mut page = Page::new(width);
+    page.row("output", &without_tabs(line));
+    page.text
+}
+
 impl Page {
+    fn new(width: Option<usize>) -> Self {
+        Self {
+            text: String::new(),
+            room: width.map(|it| it.saturating_sub(BAR).max(ROW_MIN)),
+        }
+    }
+
     fn group(&mut self, group: &Group) {
         let detail = &group.example;
         self.ours(&format!("{}: {}", count(group.hosts, "host"), how(detail)));
@@ -173,6 +194,7 @@ impl Page {
         if !detail.message.is_empty() {
             self.row("said", &detail.message);
         }
+        self.running(group);
         self.causes(detail);
         if let Some(assets) = &detail.assets {
             self.row("found", &collected(assets));
@@ -181,6 +203,22 @@ impl Page {
         self.output("errors", detail.stderr.as_deref());
         if group.hosts == 1 && !detail.url.is_empty() {
             self.row("bundle", &detail.url);
+        }
+    }
+
+    /// What hosts do now, if they are few.
+    fn running(&mut self, group: &Group) {
+        match group.running.as_slice() {
+            [(_, now)] if group.hosts == 1 => {
+                self.row("now", &now.text);
+                self.output("so far", Some(&now.output));
+            }
+            running if group.hosts <= HOSTS_MAX.into() => {
+                for (name, now) in running {
+                    self.row("now", &format!("{name}: {}", now.brief()));
+                }
+            }
+            _ => {}
         }
     }
 

@@ -6,6 +6,7 @@ use model::{RootId, TaskId};
 use protocol::api::task::{Task, read_details};
 use serde_json::{Value, json};
 
+use super::now::Now;
 use crate::cmd::host::say_rest;
 use crate::exit::Usage;
 use crate::ui::{Column, Ui, cell};
@@ -38,6 +39,10 @@ const COLUMNS: &[Column] = &[
     Column {
         title: "CAUSES",
         cell: |row| cell(row, "causeCode"),
+    },
+    Column {
+        title: "NOW",
+        cell: |row| cell(row, "now"),
     },
 ];
 
@@ -83,6 +88,9 @@ fn row(leaf: &Task) -> anyhow::Result<Value> {
     if let Some(members) = row.as_object_mut() {
         members.insert("leafId".to_owned(), json!(leaf.task_id));
         members.insert("status".to_owned(), json!(leaf.task_status_text));
+        if let Some(now) = Now::of(leaf) {
+            members.insert("now".to_owned(), json!(now.brief()));
+        }
     }
     Ok(row)
 }
@@ -101,6 +109,16 @@ mod tests {
         };
         let row = row(&leaf).unwrap();
         let cells: Vec<String> = COLUMNS.iter().map(|it| (it.cell)(&row)).collect();
-        assert_eq!(cells, ["0b", "h1", "", "FAIL", "", "3", "2401,2504"]);
+        assert_eq!(cells, ["0b", "h1", "", "FAIL", "", "3", "2401,2504", ""]);
+    }
+
+    #[test]
+    fn a_row_of_a_running_leaf_says_what_it_does() {
+        let leaf = Task {
+            output_tail: "one\ntwo\n".to_owned(),
+            output_length: Some(8),
+            ..Task::default()
+        };
+        assert_eq!(cell(&row(&leaf).unwrap(), "now"), "two");
     }
 }

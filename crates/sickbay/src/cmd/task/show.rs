@@ -7,6 +7,7 @@ use protocol::api::task::{HostDetail, Task, read_details};
 use serde_json::{Value, json};
 
 use super::group::{Groups, NAMES_MAX};
+use super::now::Now;
 use crate::ui::{Format, Ui, clean_line, time};
 
 /// Outcomes that are shown in full.
@@ -32,7 +33,7 @@ async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
     let mut groups = Groups::default();
     let TaskId::Root(root) = task.task_id.parse()? else {
         let details = read_details(&task.detail_data)?.into_iter();
-        details.for_each(|it| groups.add(noted(it, task)));
+        details.for_each(|it| groups.add(noted(it, task), Now::of(task)));
         return Ok(groups);
     };
     let outcomes = client.outcomes(root).await?.outcomes;
@@ -42,7 +43,8 @@ async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
             ..LeafFilter::default()
         };
         let names = u32::try_from(NAMES_MAX).unwrap_or(u32::MAX);
-        let (details, _) = first_leaves(task, &filter, names, client).await?;
+        let (said, _) = first_leaves(task, &filter, names, client).await?;
+        let details = said.into_iter().map(|it| it.0).collect();
         groups.add_same(outcome.count.into(), details);
     }
     let rest = outcomes.iter().skip(OUTCOMES_MAX);
@@ -57,9 +59,11 @@ async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
         statuses: vec![Status::Init, Status::Start, Status::Dispatch],
         outcome: None,
     };
-    let (details, total) = first_leaves(task, &unfinished, PAGE_SIZE_MAX, client).await?;
-    let here = u64::try_from(details.len()).unwrap_or(u64::MAX);
-    details.into_iter().for_each(|it| groups.add(it));
+    let (said, total) = first_leaves(task, &unfinished, PAGE_SIZE_MAX, client).await?;
+    let here = u64::try_from(said.len()).unwrap_or(u64::MAX);
+    for (detail, now) in said {
+        groups.add(detail, now);
+    }
     groups.leave_out(
         total.saturating_sub(here),
         "unfinished: `sickbay task leaves` lists them",
@@ -67,21 +71,21 @@ async fn groups(task: &Task, client: &Client) -> anyhow::Result<Groups> {
     Ok(groups)
 }
 
-/// What the first of these leaves say, and how many they are in all.
+/// What the first of these leaves say and do, and how many they are in all.
 async fn first_leaves(
     task: &Task,
     filter: &LeafFilter,
     most: u32,
     client: &Client,
-) -> anyhow::Result<(Vec<HostDetail>, u64)> {
+) -> anyhow::Result<(Vec<(HostDetail, Option<Now>)>, u64)> {
     let mut pages = client.leaves(&task.task_id, filter, most);
     let leaves = pages.next().await?.unwrap_or_default();
-    let mut details = Vec::new();
+    let mut said = Vec::new();
     for leaf in leaves {
-        let of_leaf = read_details(&leaf.detail_data)?;
-        details.extend(of_leaf.into_iter().map(|it| noted(it, task)));
+        let of_leaf = read_details(&leaf.detail_data)?.into_iter();
+        said.extend(of_leaf.map(|it| (noted(it, task), Now::of(&leaf))));
     }
-    Ok((details, pages.total().unwrap_or_default()))
+    Ok((said, pages.total().unwrap_or_default()))
 }
 
 /// The answer of a host, with the reason why there is nothing to run by hand on a host that is offline: a command never is.

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use client::{Client, Error, LeafQuery};
+use client::{Client, Error, LeafFilter, LeafQuery};
 use indicatif::ProgressBar;
+use model::limits::PROGRESS_MS_MIN;
 use model::{Reason, Status, TaskId};
 use protocol::api::task::{Task, read_details};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::show;
+use super::now::{HOSTS_MAX, Now, Output, Piece};
+use super::{group, show};
 use crate::exit::Exit;
-use crate::ui::{Format, Ui};
+use crate::ui::{Format, Ui, clean_line, count};
 
 /// What is seen meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +78,13 @@ async fn follow(
 ) -> anyhow::Result<Task> {
     let mut pause_ms = PAUSE_MS_MIN;
     let mut shown = None;
+    let mut output = Output::default();
     while !has_ended(&task) {
-        paint(bar, &task);
+        let running = running(&task, manner, bar, client, ui).await;
+        paint(bar, &task, &running);
+        if shows_output(&task, manner, ui) {
+            show_output(running.first(), &mut output, bar, ui)?;
+        }
         if manner == Manner::Watch && is_piped(ui) {
             let line = show::without_details(&json!(task));
             if shown.as_ref() != Some(&line) {
@@ -86,7 +93,7 @@ async fn follow(
             }
         }
         sleep(Duration::from_millis(pause_ms)).await;
-        pause_ms = (pause_ms + pause_ms / 2).min(PAUSE_MS_MAX);
+        pause_ms = (pause_ms + pause_ms / 2).min(pause_ms_max(&task, manner, ui));
         task = look_again(id, client, ui).await?;
     }
     Ok(task)
@@ -101,10 +108,74 @@ pub(super) fn has_ended(task: &Task) -> bool {
     Status::from_wire(&task.task_status_text).is_some_and(Status::is_final)
 }
 
-fn paint(bar: &ProgressBar, task: &Task) {
+/// Whether the output of a command is shown as it comes: of one host, to a person.
+fn shows_output(task: &Task, manner: Manner, ui: &Ui) -> bool {
+    manner == Manner::Watch && ui.format() == Format::Table && task.total_count == 1
+}
+
+/// Where an output is shown it is looked at as often as hosts tell it.
+fn pause_ms_max(task: &Task, manner: Manner, ui: &Ui) -> u64 {
+    if shows_output(task, manner, ui) {
+        PROGRESS_MS_MIN
+    } else {
+        PAUSE_MS_MAX
+    }
+}
+
+/// The running leaves of a task of few hosts, if somebody sees what they do.
+async fn running(
+    task: &Task,
+    manner: Manner,
+    bar: &ProgressBar,
+    client: &Client,
+    ui: &Ui,
+) -> Vec<Task> {
+    let is_seen = !bar.is_hidden() || shows_output(task, manner, ui);
+    match task.task_id.parse() {
+        Ok(TaskId::Leaf(_)) => vec![task.clone()],
+        Ok(TaskId::Root(root)) if is_seen && task.total_count <= HOSTS_MAX => {
+            let filter = LeafFilter {
+                statuses: vec![Status::Dispatch],
+                outcome: None,
+            };
+            let root = root.to_string();
+            let mut pages = client.leaves(&root, &filter, HOSTS_MAX);
+            // Whether the node answers at all is seen when the task is looked at.
+            pages.next().await.ok().flatten().unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn paint(bar: &ProgressBar, task: &Task, running: &[Task]) {
     let ended = task.total_count.saturating_sub(task.unfinished_count);
     bar.set_position(u64::from(ended));
-    bar.set_message(show::tally(task));
+    let does = |leaf: &Task| {
+        let details = read_details(&leaf.detail_data).unwrap_or_default();
+        let name = details.first().map(|it| it.instance_name.clone());
+        let now = Now::of(leaf)?;
+        Some(format!("; {}: {}", name.unwrap_or_default(), now.brief()))
+    };
+    let doings: String = running.iter().filter_map(does).collect();
+    bar.set_message(clean_line(&(show::tally(task) + &doings)));
+}
+
+/// Writes what is new of a running command's output.
+fn show_output(
+    leaf: Option<&Task>,
+    output: &mut Output,
+    bar: &ProgressBar,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let pieces = leaf.map_or_else(Vec::new, |it| output.take(it));
+    for piece in pieces {
+        let text = match piece {
+            Piece::Line(line) => group::output_line(&line, ui.width()),
+            Piece::Skipped(bytes) => format!("… {} not shown …", count(bytes, "byte")),
+        };
+        bar.suspend(|| ui.line(text.trim_end()))?;
+    }
+    Ok(())
 }
 
 async fn look_again(id: TaskId, client: &Client, ui: &Ui) -> anyhow::Result<Task> {

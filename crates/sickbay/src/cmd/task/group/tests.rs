@@ -16,7 +16,7 @@ fn text(details: Vec<HostDetail>) -> String {
 
 fn text_at(details: Vec<HostDetail>, width: Option<usize>) -> String {
     let mut groups = Groups::default();
-    details.into_iter().for_each(|it| groups.add(it));
+    details.into_iter().for_each(|it| groups.add(it, None));
     groups.text(width)
 }
 
@@ -210,4 +210,54 @@ fn a_healthy_host_has_no_cause_and_an_undelivered_one_says_so() {
         ..HostDetail::default()
     };
     assert!(how(&lost).contains("never delivered"));
+}
+
+fn runs(name: &str, output: &str, length: u64) -> (HostDetail, Option<Now>) {
+    let leaf = protocol::api::task::Task {
+        output_tail: output.to_owned(),
+        output_length: Some(length),
+        ..Default::default()
+    };
+    let detail = HostDetail {
+        instance_name: name.to_owned(),
+        status: "DISPATCH".to_owned(),
+        message: "running".to_owned(),
+        ..HostDetail::default()
+    };
+    (detail, Now::of(&leaf))
+}
+
+fn running(hosts: u32) -> String {
+    let mut groups = Groups::default();
+    for host in 1..=hosts {
+        let (detail, now) = runs(&format!("web-{host}"), "a\nb\u{1b}[2J\n", 100);
+        groups.add(detail, now);
+    }
+    groups.text(None)
+}
+
+#[test]
+fn a_running_host_shows_its_output_so_far_a_few_their_last_lines_and_many_nothing() {
+    let one = "1 host: DISPATCH\n  hosts  │ web-1\n  said   │ running\n  \
+               now    │ 100 bytes of output, the last 9 of them here\n  so far │ a\n         │ b\u{fffd}[2J\n\n";
+    assert_eq!(running(1), one);
+    let few = running(HOSTS_MAX);
+    for host in 1..=HOSTS_MAX {
+        let line = format!("  now    │ web-{host}: b\u{fffd}[2J\n");
+        assert!(few.contains(&line), "{few}");
+    }
+    assert!(!running(HOSTS_MAX + 1).contains("now"));
+}
+
+#[test]
+fn a_line_of_output_stays_behind_its_bar() {
+    assert_eq!(
+        output_line("a\tb\r", None),
+        "  output │ a       b\u{fffd}\n"
+    );
+    let long = output_line(&"x".repeat(17), Some(16));
+    assert_eq!(
+        long,
+        format!("  output │ {}\n         │ x\n", "x".repeat(16))
+    );
 }
