@@ -351,3 +351,22 @@ async fn a_bearer_token_needs_no_signature() {
         "InvalidSecurityToken.Malformed",
     );
 }
+
+#[tokio::test]
+async fn labels_are_for_those_who_may_set_them() {
+    let server = Server::start(&[]).await;
+    let statements = json!([allow("yundun-sas:*")]);
+    let ann = user(&server, "ann", &statements).await;
+    let labels = ("Labels", r#"{"env":"prod"}"#);
+    let set: (&str, &[(&str, &str)]) = ("SetHostLabels", &[("Selector", "os exists"), labels]);
+    let code: (&str, &[(&str, &str)]) = ("AddInstallCode", &[labels]);
+    for what in [set, code] {
+        refused(&call(&server, &ann, what).await, 403, "NoPermission");
+    }
+    let statements = json!([allow("yundun-sas:*"), allow("sickbay:SetHostLabels")]);
+    let bob = user(&server, "bob", &statements).await;
+    for what in [set, code] {
+        let reply = call(&server, &bob, what).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+}

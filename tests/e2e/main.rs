@@ -21,6 +21,7 @@ mod database_loss;
 mod database_tls;
 mod disk;
 mod house;
+mod labels;
 mod manual;
 mod ops;
 mod pacing;

@@ -36,7 +36,10 @@ async fn a_selector_that_means_no_host_or_nothing_creates_nothing() {
     for (selector, why) in [
         ("os = plan9", "no host matches the selector"),
         ("os = ", "expected a value at the end"),
-        ("colour = red", "is not a key; keys are arch, group"),
+        (
+            "colour = red",
+            "at character 1 is not a key; keys are arch, group",
+        ),
     ] {
         let param = json!({"command": "true", "selector": selector}).to_string();
         let params = [

@@ -1,10 +1,12 @@
 //! Calls about hosts.
 
+use model::LabelChange;
 use model::limits::LEAF_PAGE_SIZE_MAX;
 use protocol::api::Done;
 use protocol::api::host::{
     DescribeAgentInstallStatus, DescribeCloudCenterInstances, GetAssetDetailByUuid, PreviewTargets,
 };
+use protocol::api::label::{self, SetHostLabels};
 use serde_json::json;
 
 use crate::{Client, Error, Pages};
@@ -14,6 +16,17 @@ use crate::{Client, Error, Pages};
 pub struct HostQuery {
     /// Pairs of a name such as `instanceName` and a value. All must match.
     pub criteria: Vec<(String, String)>,
+    /// A selector instead.
+    pub selector: Option<String>,
+}
+
+/// Hosts to do something with.
+#[derive(Clone, Copy, Debug)]
+pub enum HostChoice<'a> {
+    /// These.
+    Uuids(&'a [String]),
+    /// Those that match now.
+    Selector(&'a str),
 }
 
 impl Client {
@@ -34,6 +47,7 @@ impl Client {
             params.push(("Criteria", json!(criteria).to_string()));
             params.push(("LogicalExp", "AND".to_owned()));
         }
+        params.extend(query.selector.clone().map(|it| ("Selector", it)));
         Pages::new(
             self,
             "DescribeCloudCenterInstances",
@@ -70,6 +84,24 @@ impl Client {
     pub async fn preview_targets(&self, selector: &str) -> Result<PreviewTargets, Error> {
         let params = [("Selector", selector.to_owned())];
         self.call("PreviewTargets", &params).await
+    }
+
+    /// Changes the labels of hosts.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn set_host_labels(
+        &self,
+        hosts: HostChoice<'_>,
+        change: &LabelChange,
+    ) -> Result<SetHostLabels, Error> {
+        let hosts = match hosts {
+            HostChoice::Uuids(uuids) => ("Uuids", uuids.join(",")),
+            HostChoice::Selector(selector) => ("Selector", selector.to_owned()),
+        };
+        let labels = ("Labels", label::change_json(change));
+        let replace = ("Replace", change.replaces.to_string());
+        self.call("SetHostLabels", &[hosts, labels, replace]).await
     }
 
     /// Forgets a host: its agent is refused from now on.

@@ -1,7 +1,10 @@
 //! Calls about install codes.
 
+use model::Labels;
 use protocol::api::Done;
 use protocol::api::install_code::{AddInstallCode, DescribeInstallCodes};
+use protocol::api::label;
+use serde_json::json;
 
 use crate::{Client, Error};
 
@@ -14,6 +17,8 @@ pub struct NewInstallCode {
     pub group_id: Option<i64>,
     /// Whether it is for building an image.
     pub only_image: bool,
+    /// Labels that hosts get.
+    pub labels: Labels,
 }
 
 impl Client {
@@ -23,10 +28,12 @@ impl Client {
     /// See [`Client::call`].
     pub async fn create_install_code(&self, new: &NewInstallCode) -> Result<AddInstallCode, Error> {
         let number = |name, it: Option<i64>| it.map(|it| (name, it.to_string()));
+        let labels = Some(label::members(&new.labels)).filter(|it| !it.is_empty());
         let params = [
             number("ExpiredDate", new.expires_ms),
             number("GroupId", new.group_id),
             Some(("OnlyImage", new.only_image.to_string())),
+            labels.map(|it| ("Labels", json!(it).to_string())),
         ];
         let params: Vec<_> = params.into_iter().flatten().collect();
         self.call("AddInstallCode", &params).await

@@ -16,7 +16,7 @@ mod task;
 
 pub use client::{Client, Config};
 pub use error::{Error, Refusal};
-pub use host::HostQuery;
+pub use host::{HostChoice, HostQuery};
 pub use install_code::NewInstallCode;
 pub use pages::{Page, Pages};
 pub use task::{LeafFilter, LeafQuery, NewTask, TaskQuery};

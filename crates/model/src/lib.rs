@@ -7,6 +7,7 @@
 pub mod cause;
 pub mod host;
 pub mod id;
+pub mod label;
 pub mod leaf;
 pub mod limits;
 pub mod outcome;
@@ -20,6 +21,7 @@ pub mod time;
 pub use cause::{Cause, Fix, Severity};
 pub use host::HostUuid;
 pub use id::{LeafId, RootId, TaskId};
+pub use label::{LabelChange, LabelKey, LabelValue, Labels};
 pub use leaf::{Dispatch, Effect, Event, LeafState, Reason, Status, Verdict};
 pub use outcome::{OutcomeId, Said};
 pub use plan::Plan;

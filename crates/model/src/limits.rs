@@ -4,6 +4,12 @@
 
 /// Longest host uuid, in bytes.
 pub const HOST_UUID_BYTES_MAX: usize = 64;
+/// Labels of one host.
+pub const HOST_LABELS_MAX: usize = 64;
+/// Longest key of a label, in bytes.
+pub const LABEL_KEY_BYTES_MAX: usize = 63;
+/// Longest value of a label, in characters.
+pub const LABEL_VALUE_CHARS_MAX: usize = 63;
 /// Most hosts of one root task.
 pub const ROOT_HOSTS_MAX: usize = 1_048_576;
 /// Root tasks that may be unfinished at the same time, unless the node is told otherwise.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod host;
 pub mod install_code;
+pub mod label;
 pub mod param;
 pub mod problem;
 pub mod task;

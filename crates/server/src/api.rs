@@ -80,6 +80,7 @@ operations! {
     "PutUserPolicy", OURS, access::policy_put;
     "RemoveHost", OURS, host::remove;
     "RerunOnceTask", OURS, task::rerun;
+    "SetHostLabels", OURS, host::set_labels;
     "UpdateAccessKey", OURS, access::key_update;
     "VerifyStore", OURS, store::verify;
 }

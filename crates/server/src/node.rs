@@ -312,6 +312,7 @@ async fn build(
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             engine: Arc::clone(&engine),
+            resolver: Arc::clone(&resolver),
         },
         install_codes: InstallCodes {
             store: Arc::clone(&store),

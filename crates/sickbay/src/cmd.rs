@@ -51,7 +51,7 @@ enum Command {
     /// Create, follow and read tasks
     #[command(subcommand)]
     Task(task::Command),
-    /// List, show and remove hosts
+    /// List, show, label and remove hosts
     #[command(subcommand)]
     Host(host::Command),
     /// Create, list and delete the codes with which hosts enrol

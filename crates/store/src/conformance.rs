@@ -71,6 +71,7 @@ macro_rules! store_conformance {
             a_root_that_runs_and_the_newest_are_not_dropped
             dropping_goes_on_where_it_stopped_and_is_never_half_seen
             hosts_are_added_seen_and_removed
+            labels_change_together_and_stay
             hosts_are_paged_by_number_and_by_filter
             install_codes_are_kept_newest_first
             users_have_keys_and_policies

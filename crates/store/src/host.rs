@@ -1,6 +1,6 @@
 //! Hosts as the store gives them.
 
-use model::{HostUuid, UnixMillis};
+use model::{HostUuid, Labels, UnixMillis};
 
 /// A host's number: given by the store, from 1, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +17,8 @@ pub struct NewHost {
     pub name: String,
     /// Name of the group that the install code gives.
     pub group: String,
+    /// The labels that the install code gives.
+    pub labels: Labels,
     /// JSON of `HostFacts`.
     pub facts: String,
     /// Version of its agent.
@@ -38,6 +40,8 @@ pub struct Host {
     pub name: String,
     /// Its group.
     pub group: String,
+    /// Its labels; none once it is removed.
+    pub labels: Labels,
     /// JSON of `HostFacts`.
     pub facts: String,
     /// Version of its agent.

@@ -1,6 +1,6 @@
 //! Install codes as the store gives them. The codes themselves come and go sealed.
 
-use model::UnixMillis;
+use model::{Labels, UnixMillis};
 
 /// A code with which agents enrol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct InstallCode {
     pub group_id: i64,
     /// Name of that group.
     pub group: String,
+    /// Labels that hosts get.
+    pub labels: Labels,
     /// Operating system, `linux` or `windows`.
     pub os: String,
     /// Vendor's name as it was given.

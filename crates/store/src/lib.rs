@@ -19,7 +19,7 @@ mod task;
 pub mod conformance;
 
 use async_trait::async_trait;
-use model::{Event, HostUuid, LeafId, RootId, UnixMillis};
+use model::{Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
 
 pub use access::{AccessKey, Policy, Token, User};
 pub use error::{Error, Source};
@@ -138,6 +138,10 @@ pub trait Store: Send + Sync + 'static {
         facts: Option<String>,
         now: UnixMillis,
     ) -> Result<(), Error>;
+    /// Changes the labels of hosts, all in one commit; those that are not there are passed over. Returns
+    /// how many have other labels than before; `Conflict`, and nothing is changed, if one would have more
+    /// than [`model::limits::HOST_LABELS_MAX`].
+    async fn host_label(&self, hosts: &[HostNo], change: &LabelChange) -> Result<u64, Error>;
     /// Marks a host as removed: its key no longer opens a session. Returns whether it was there.
     async fn host_remove(&self, uuid: &HostUuid, now: UnixMillis) -> Result<bool, Error>;
 

@@ -1,5 +1,7 @@
 //! Answers about hosts: the list, one host in full, and whether its agent is installed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::PageInfo;
@@ -76,6 +78,9 @@ pub struct Instance {
     /// Ours: version of the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_version: Option<String>,
+    /// Ours: labels that operators have given the host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Answer of `GetAssetDetailByUuid`.
@@ -154,6 +159,9 @@ pub struct AssetDetail {
     /// Ours: last contact with the agent, in ms since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_login_timestamp: Option<i64>,
+    /// Ours: labels that operators have given the host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// One file system.

@@ -1,5 +1,7 @@
 //! Answers of the install code operations. An install code lets a host enrol.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Answer of `AddInstallCode`.
@@ -32,6 +34,9 @@ pub struct InstallCode {
     /// Name of that group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
+    /// Ours: labels that hosts get.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Whether it is for building an image.
     pub only_image: bool,
     /// `linux` or `windows`.

@@ -1,12 +1,13 @@
 //! One authorised call, and what handlers read from it.
 
-use model::{TaskType, limits};
+use model::{HostUuid, Selector, TaskType, limits};
 use protocol::api::PageInfo;
+use protocol::api::param::read_uuids;
 use protocol::error::Fault;
 use protocol::params::Params;
 use store::{Page, PageRequest, Window};
 
-use super::CLOUD;
+use super::{CLOUD, OURS};
 use crate::app::{App, Peer};
 use crate::auth::{Caller, Circumstances};
 use crate::service::Error;
@@ -48,13 +49,27 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// Whether the caller may create tasks of this type.
     pub(crate) fn may_create(&self, task_type: TaskType) -> Result<(), Error> {
+        self.may(CLOUD, "GenerateOnceTask", Some(task_type.wire()))
+    }
+
+    /// Whether the caller may say what labels hosts have.
+    pub(crate) fn may_label(&self) -> Result<(), Error> {
+        self.may(OURS, "SetHostLabels", None)
+    }
+
+    fn may(
+        &self,
+        services: &[&str],
+        operation: &str,
+        task_type: Option<&str>,
+    ) -> Result<(), Error> {
         let circumstances = Circumstances {
             source: self.peer.address,
             secure: self.peer.secure,
-            task_type: Some(task_type.wire()),
+            task_type,
         };
         let auth = &self.app.auth;
-        auth.authorise(self.caller, CLOUD, "GenerateOnceTask", circumstances)
+        auth.authorise(self.caller, services, operation, circumstances)
     }
 
     /// Who looks at tasks of this type, and from where.
@@ -101,6 +116,22 @@ impl<'a> Call<'a> {
             number: u64::try_from(number).unwrap_or(1),
             size: u32::try_from(size).unwrap_or(limits::PAGE_SIZE_DEFAULT),
         })
+    }
+
+    /// The selector given, if one is.
+    pub(crate) fn selector(&self) -> Result<Option<Selector>, Error> {
+        let text = self.params.get("Selector");
+        let read = text.map(Selector::parse).transpose();
+        read.map_err(|error| Fault::invalid("Selector", &format!("cannot be read: {error}")).into())
+    }
+
+    /// The hosts named by `Uuids`, with commas or as `Uuids.N`.
+    pub(crate) fn uuids(&self) -> Result<Vec<HostUuid>, Error> {
+        let value = match self.params.get("Uuids") {
+            Some(text) => text.into(),
+            None => self.params.list("Uuids").into(),
+        };
+        Ok(read_uuids("Uuids", value)?)
     }
 
     /// The window asked for, in ms since 1970.

@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
-use model::{Selector, limits};
+use model::limits;
 use protocol::api::Done;
 use protocol::api::access::GetServerInfo;
 use protocol::api::host::{
     AssetDetail, DescribeAgentInstallStatus, DescribeCloudCenterInstances, DiskInfo,
     GetAssetDetailByUuid, InstallStatus, Instance, PreviewTargets, Target,
 };
+use protocol::api::label::{self, SetHostLabels};
+use protocol::api::param::Targets;
 use protocol::error::Fault;
 use protocol::facts::{Disk, HostFacts};
 use serde::Deserialize;
@@ -33,8 +35,15 @@ struct Criterion {
 /// `DescribeCloudCenterInstances`.
 pub(super) async fn list(call: &Call<'_>) -> Result<DescribeCloudCenterInstances, Error> {
     let page = call.page(limits::LEAF_PAGE_SIZE_MAX)?;
-    let filter = filter(call)?;
-    let found = call.app.hosts.page(&filter, page).await?;
+    let hosts = &call.app.hosts;
+    let found = match (call.selector()?, call.params.get("Criteria")) {
+        (None, _) => hosts.page(&filter(call)?, page).await?,
+        (Some(selector), None) => hosts.selected(selector, page).await?,
+        (Some(_), Some(_)) => {
+            let help = "is given together with Criteria: only one of the two can be";
+            return Err(Fault::invalid("Selector", help).into());
+        }
+    };
     Ok(DescribeCloudCenterInstances {
         page_info: page_info(page, &found),
         instances: found.rows.iter().map(instance).collect(),
@@ -164,6 +173,7 @@ fn instance(view: &HostView) -> Instance {
         intranet_ip: addresses.intranet,
         ip_list_string: known(&facts.addresses.join(",")),
         kernel: known(&facts.kernel),
+        labels: label::members(&host.labels),
         last_login_timestamp: Some(host.seen_at.0),
         mac_list_string: known(&facts.mac_addresses.join(",")),
         mem: Some(facts.memory_bytes >> 20).filter(|it| *it > 0),
@@ -200,6 +210,7 @@ pub(super) async fn detail(call: &Call<'_>) -> Result<GetAssetDetailByUuid, Erro
         intranet_ip: addresses.intranet,
         ip_list: facts.addresses.clone(),
         kernel: known(&facts.kernel),
+        labels: label::members(&host.labels),
         mac_list: facts.mac_addresses.clone(),
         mem: Some(memory_mib.div_ceil(1_024)).filter(|it| *it > 0),
         memory: Some(memory_mib).filter(|it| *it > 0),
@@ -258,9 +269,8 @@ pub(super) async fn install_status(call: &Call<'_>) -> Result<DescribeAgentInsta
 
 /// `PreviewTargets`.
 pub(super) async fn preview_targets(call: &Call<'_>) -> Result<PreviewTargets, Error> {
-    let text = call.params.required("Selector")?;
-    let selector = Selector::parse(text)
-        .map_err(|error| Fault::invalid("Selector", &format!("cannot be read: {error}")))?;
+    let selector = call.selector()?;
+    let selector = selector.ok_or_else(|| Error::from(Fault::missing("Selector")))?;
     let preview = call.app.resolver.preview(&selector).await?;
     let target = |it: &store::Host| Target {
         uuid: it.uuid.to_string(),
@@ -271,6 +281,24 @@ pub(super) async fn preview_targets(call: &Call<'_>) -> Result<PreviewTargets, E
         online_count: preview.online,
         sample: preview.sample.iter().map(target).collect(),
     })
+}
+
+/// `SetHostLabels`.
+pub(super) async fn set_labels(call: &Call<'_>) -> Result<SetHostLabels, Error> {
+    let uuids = call.uuids()?;
+    let targets = match (call.selector()?, uuids.is_empty()) {
+        (Some(selector), true) => Targets::Selector(selector),
+        (None, false) => Targets::Uuids(uuids),
+        (None, true) => return Err(Fault::missing("Uuids").into()),
+        (Some(_), false) => {
+            let help = "is given together with Uuids: only one of the two can be";
+            return Err(Fault::invalid("Selector", help).into());
+        }
+    };
+    let replaces = call.params.boolean("Replace")?.unwrap_or_default();
+    let change = label::read_change(call.params.required("Labels")?, replaces)?;
+    let hosts = &call.app.hosts;
+    hosts.label(call.caller, &targets, &change).await
 }
 
 /// `RemoveHost`.

@@ -4,7 +4,7 @@ mod row;
 
 use model::{OutcomeId, Reason, Status, TaskId, TaskType, limits};
 use protocol::api::Done;
-use protocol::api::param::{TaskParam, read_uuids};
+use protocol::api::param::TaskParam;
 use protocol::api::task::{
     DescribeOnceTask, DescribeOnceTaskLeafRecordPage, DescribeOnceTaskOutcomes, GenerateOnceTask,
     LeafRecord, ListUnfinishedOnceTask, OnceTaskInfo, Task, TaskInfo,
@@ -55,10 +55,7 @@ pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
     };
     let old = call.app.tasks.root(id).await?;
     call.may_create(old.task_type)?;
-    let uuids = match call.params.get("Uuids") {
-        Some(text) => read_uuids("Uuids", text.to_owned().into())?,
-        None => Vec::new(),
-    };
+    let uuids = call.uuids()?;
     let mut statuses = statuses(call)?;
     if statuses.is_empty() {
         statuses = vec![Status::Fail, Status::Timeout];

@@ -49,6 +49,7 @@ impl House {
             public_key: vec![1; 32],
             name: "a".to_owned(),
             group: "default".to_owned(),
+            labels: model::Labels::default(),
             facts: "{}".to_owned(),
             agent_version: "1".to_owned(),
             created_at: START,

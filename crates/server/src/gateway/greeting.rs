@@ -199,6 +199,7 @@ async fn enrol(app: &App, hello: &Hello, peer: Peer) -> Result<Guest, Denied> {
         public_key: hello.public_key.clone(),
         name: facts.hostname,
         group: code.group,
+        labels: code.labels,
         facts: facts_json,
         agent_version: version_of(hello),
         created_at: now,

@@ -1,13 +1,17 @@
-//! Hosts: list, look, remove.
+//! Hosts: list, look, label, remove.
 
 use std::sync::Arc;
 
-use model::HostUuid;
-use protocol::error::Fault;
+use model::label::{self, LabelChange};
+use model::{HostUuid, Selector};
+use protocol::api::label::SetHostLabels;
+use protocol::api::param::Targets;
+use protocol::error::{Code, Fault};
 use protocol::facts::HostFacts;
-use store::{Host, HostFilter, Page, PageRequest, Store};
+use store::{Host, HostFilter, HostNo, Page, PageRequest, Store};
 
 use super::Error;
+use super::target::Resolver;
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -17,7 +21,11 @@ pub(crate) struct Hosts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) resolver: Arc<Resolver>,
 }
+
+/// Hosts that are labelled in one commit: others wait for it.
+const PART: usize = 500;
 
 /// A host with all that its row shows.
 #[derive(Debug)]
@@ -46,6 +54,52 @@ impl Hosts {
         Ok(Page {
             total: found.total,
             rows: found.rows.into_iter().map(|it| self.view(it)).collect(),
+        })
+    }
+
+    /// A page of the hosts that a selector means now.
+    pub(crate) async fn selected(
+        &self,
+        selector: Selector,
+        page: PageRequest,
+    ) -> Result<Page<HostView>, Error> {
+        let found = self.resolver.hosts(&Targets::Selector(selector)).await?;
+        let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+        let room = usize::try_from(page.size).unwrap_or(usize::MAX);
+        let shown: Vec<HostNo> = found.iter().skip(skip).take(room).copied().collect();
+        let rows = self.store.host_get_many(&shown).await?;
+        Ok(Page {
+            total: u64::try_from(found.len()).unwrap_or(u64::MAX),
+            rows: rows.into_iter().map(|it| self.view(it)).collect(),
+        })
+    }
+
+    /// Changes the labels of hosts, in parts: a change that is broken off can be asked for again.
+    pub(crate) async fn label(
+        &self,
+        caller: &Caller,
+        targets: &Targets,
+        change: &LabelChange,
+    ) -> Result<SetHostLabels, Error> {
+        let hosts = self.resolver.hosts(targets).await?;
+        for part in hosts.chunks(PART) {
+            for host in self.store.host_get_many(part).await? {
+                change
+                    .apply(&host.labels)
+                    .map_err(|error| refused(&host, &error))?;
+            }
+        }
+        let mut changed = 0;
+        for part in hosts.chunks(PART) {
+            changed += match self.store.host_label(part, change).await {
+                Err(store::Error::Conflict) => return Err(overtaken(changed)),
+                other => other?,
+            };
+        }
+        tracing::info!(hosts = changed, operator = %caller.name, "labels of hosts were changed");
+        Ok(SetHostLabels {
+            total_count: u64::try_from(hosts.len()).unwrap_or(u64::MAX),
+            changed_count: changed,
         })
     }
 
@@ -80,4 +134,20 @@ impl Hosts {
     pub(crate) fn online(&self) -> Vec<store::HostNo> {
         self.engine.sessions.online()
     }
+}
+
+fn refused(host: &Host, error: &label::Error) -> Error {
+    let text = format!(
+        "Illegal param: host {}: {error}. Nothing was changed.",
+        host.uuid
+    );
+    Fault::new(Code::IllegalParam, text).into()
+}
+
+/// Somebody else has labelled one of the hosts since it was looked at.
+fn overtaken(changed: u64) -> Error {
+    let text = format!(
+        "Illegal param: a host has got other labels meanwhile and would have too many. {changed} hosts were changed."
+    );
+    Fault::new(Code::IllegalParam, text).into()
 }

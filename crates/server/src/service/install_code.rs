@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::limits;
+use model::{Labels, limits};
 use protocol::error::{Code, Fault};
 use ring::digest::{SHA256, digest};
 use store::{InstallCode, Store};
@@ -33,6 +33,7 @@ pub(crate) struct NewCode<'a> {
     pub(crate) expires_ms: Option<i64>,
     pub(crate) uses_max: u32,
     pub(crate) group_id: i64,
+    pub(crate) labels: Labels,
     pub(crate) only_image: bool,
     pub(crate) os: &'a str,
     pub(crate) vendor: &'a str,
@@ -67,6 +68,7 @@ impl InstallCodes {
             uses: 0,
             group_id: new.group_id,
             group: group_name(new.group_id),
+            labels: new.labels,
             os: new.os.to_owned(),
             vendor: new.vendor.to_owned(),
             only_image: new.only_image,

@@ -1,10 +1,11 @@
 //! Which hosts a task is for: names and selectors become a list that does not change any more.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::selector::{Key, Selector};
-use model::{HostUuid, limits};
+use model::{HostUuid, LabelValue, limits};
 use protocol::api::param::Targets;
 use protocol::error::{Code, Fault};
 use protocol::facts::HostFacts;
@@ -34,18 +35,23 @@ pub(crate) struct Preview {
 }
 
 impl Resolver {
-    /// The hosts, ascending. At least one.
-    pub(crate) async fn resolve(&self, targets: &Targets) -> Result<Vec<HostNo>, Error> {
-        let hosts = match targets {
-            Targets::All => self.store.host_numbers().await?,
-            Targets::Uuids(uuids) => self.named(uuids).await?,
+    /// The hosts, ascending.
+    pub(crate) async fn hosts(&self, targets: &Targets) -> Result<Vec<HostNo>, Error> {
+        match targets {
+            Targets::All => Ok(self.store.host_numbers().await?),
+            Targets::Uuids(uuids) => self.named(uuids).await,
             Targets::Selector(selector) => {
                 let mut found = Vec::new();
                 self.select(selector, |host, _| found.push(host.number))
                     .await?;
-                found
+                Ok(found)
             }
-        };
+        }
+    }
+
+    /// The hosts of a new task, ascending: at least one, and no more than it may have.
+    pub(crate) async fn resolve(&self, targets: &Targets) -> Result<Vec<HostNo>, Error> {
+        let hosts = self.hosts(targets).await?;
         if hosts.is_empty() {
             return Err(illegal(match targets {
                 Targets::Selector(_) => "no host matches the selector",
@@ -123,14 +129,21 @@ impl Resolver {
 }
 
 fn matches(selector: &Selector, host: &Host, online: bool) -> bool {
-    let facts: HostFacts = serde_json::from_str(&host.facts).unwrap_or_default();
+    let facts = OnceCell::<HostFacts>::new();
+    let facts = || facts.get_or_init(|| serde_json::from_str(&host.facts).unwrap_or_default());
     selector.matches(&|key| match key {
-        Key::Arch => vec![facts.architecture.as_str()],
+        Key::Arch => vec![facts().architecture.as_str()],
         Key::Group => vec![host.group.as_str()],
-        Key::Ip => facts.addresses.iter().map(String::as_str).collect(),
-        Key::Kernel => vec![facts.kernel.as_str()],
+        Key::Ip => facts().addresses.iter().map(String::as_str).collect(),
+        Key::Kernel => vec![facts().kernel.as_str()],
+        Key::Label(key) => host
+            .labels
+            .get(key)
+            .map(LabelValue::as_str)
+            .into_iter()
+            .collect(),
         Key::Name => vec![host.name.as_str()],
-        Key::Os => vec![facts.os_id.as_str(), facts.os_name.as_str()],
+        Key::Os => vec![facts().os_id.as_str(), facts().os_name.as_str()],
         Key::Status => vec![if online { "online" } else { "offline" }],
         Key::Uuid => vec![host.uuid.as_str()],
         Key::Version => vec![host.agent_version.as_str()],
@@ -138,6 +151,6 @@ fn matches(selector: &Selector, host: &Host, online: bool) -> bool {
 }
 
 fn illegal(why: &str) -> Error {
-    let text = format!("Illegal param: {why}. Nothing was created.");
+    let text = format!("Illegal param: {why}. Nothing was done.");
     Fault::new(Code::IllegalParam, text).into()
 }

@@ -1,5 +1,9 @@
 //! `sickbay host`: the hosts that are enrolled.
 
+mod label;
+
+pub(super) use label::setting;
+
 use client::{Client, HostQuery};
 use model::limits::LEAF_PAGE_SIZE_MAX;
 use serde_json::json;
@@ -15,6 +19,9 @@ pub(crate) enum Command {
         /// Only hosts where this matches, such as instanceName=web-1
         #[arg(long = "where", value_name = "NAME=VALUE", value_parser = super::key_value)]
         criteria: Vec<(String, String)>,
+        /// Only the hosts that match now, such as 'label.env = prod and status = offline'
+        #[arg(long, value_name = "EXPRESSION", conflicts_with = "criteria")]
+        selector: Option<String>,
         /// Show at most so many; 0: all
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -23,6 +30,19 @@ pub(crate) enum Command {
     Get {
         /// The host
         uuid: String,
+    },
+    /// Give hosts labels, or take them away
+    #[command(after_help = "Example: sickbay host label --selector 'name ~ web-' env=prod tier-")]
+    Label {
+        /// Hosts, and what their labels are to be: KEY=VALUE sets one, KEY- removes one
+        #[arg(required = true, value_name = "UUID|KEY=VALUE|KEY-")]
+        words: Vec<String>,
+        /// The hosts that match now, instead of uuids
+        #[arg(long, value_name = "EXPRESSION")]
+        selector: Option<String>,
+        /// Remove all labels that are not named
+        #[arg(long)]
+        replace: bool,
     },
     /// Forget a host: its agent is refused from now on
     Remove {
@@ -56,13 +76,22 @@ const COLUMNS: &[Column] = &[
         title: "LAST CONTACT",
         cell: |row| time(row, "LastLoginTimestamp"),
     },
+    Column {
+        title: "LABELS",
+        cell: |row| cell(row, "Labels"),
+    },
 ];
 
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
     match command {
-        Command::List { criteria, limit } => {
+        Command::List {
+            criteria,
+            selector,
+            limit,
+        } => {
             let limit = ui.limit(limit);
-            let mut pages = client.hosts(&HostQuery { criteria }, LEAF_PAGE_SIZE_MAX);
+            let query = HostQuery { criteria, selector };
+            let mut pages = client.hosts(&query, LEAF_PAGE_SIZE_MAX);
             let mut list = ui.list(COLUMNS, "Uuid");
             let mut shown = 0;
             while shown < limit
@@ -80,6 +109,11 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
             let host = json!(client.host(&uuid).await?.asset_detail);
             ui.object(&host, "Uuid", || ui::pairs(&host))?;
         }
+        Command::Label {
+            words,
+            selector,
+            replace,
+        } => label::run(words, selector, replace, client, ui).await?,
         Command::Remove { uuid } => {
             client.remove_host(&uuid).await?;
             ui.say(&format!("removed host {uuid}"));

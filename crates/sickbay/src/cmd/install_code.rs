@@ -1,10 +1,11 @@
 //! `sickbay install-code`: the codes with which hosts enrol.
 
 use client::{Client, NewInstallCode};
+use model::{LabelKey, LabelValue, Labels};
 use protocol::api::install_code::InstallCode;
 use serde_json::json;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::ui::{Column, Ui, cell, clean_line, time};
 
 /// Commands of `sickbay install-code`.
@@ -21,6 +22,9 @@ pub(crate) enum Command {
         /// Number of the group that hosts join
         #[arg(long, value_name = "ID")]
         group: Option<i64>,
+        /// A label that hosts get; give it again for more
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = super::host::setting)]
+        labels: Vec<(LabelKey, LabelValue)>,
     },
     /// List the codes
     List,
@@ -44,6 +48,10 @@ const COLUMNS: &[Column] = &[
         title: "GROUP",
         cell: |row| cell(row, "GroupName"),
     },
+    Column {
+        title: "LABELS",
+        cell: |row| cell(row, "Labels"),
+    },
 ];
 
 pub(crate) async fn run(
@@ -53,7 +61,19 @@ pub(crate) async fn run(
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
     match command {
-        Command::Create { hours, group } => create(hours, group, client, pin, ui).await?,
+        Command::Create {
+            hours,
+            group,
+            labels,
+        } => {
+            let new = NewInstallCode {
+                expires_ms: hours.map(super::hours_from_now),
+                group_id: group,
+                only_image: false,
+                labels: Labels::new(labels).map_err(|error| Usage(error.to_string()))?,
+            };
+            create(&new, client, pin, ui).await?;
+        }
         Command::List => {
             let mut list = ui.list(COLUMNS, "CaptchaCode");
             for code in client.install_codes().await?.install_codes {
@@ -70,18 +90,12 @@ pub(crate) async fn run(
 }
 
 async fn create(
-    hours: Option<i64>,
-    group: Option<i64>,
+    new: &NewInstallCode,
     client: &Client,
     pin: Option<&str>,
     ui: &Ui,
 ) -> anyhow::Result<()> {
-    let new = NewInstallCode {
-        expires_ms: hours.map(super::hours_from_now),
-        group_id: group,
-        only_image: false,
-    };
-    let code = client.create_install_code(&new).await?.captcha_code;
+    let code = client.create_install_code(new).await?.captcha_code;
     // Whoever may create codes need not be allowed to ask the server about itself: then what we were told will do.
     let info = client.server_info().await.unwrap_or_default();
     let url = info

@@ -198,6 +198,7 @@ async fn check(
         .context("starting the agent")?;
     let online = HostQuery {
         criteria: vec![("clientStatus".to_owned(), "online".to_owned())],
+        selector: None,
     };
     let connected = until(async || {
         Ok(client

@@ -5,9 +5,17 @@ use serde_json::Value;
 
 use super::clean::escape;
 
-/// A member as one cell: empty if it is absent; lists of scalars with commas; objects not at all.
+/// A member as one cell: empty if it is absent; lists of scalars with commas; objects of scalars likewise, as `KEY=VALUE`.
 pub(crate) fn cell(row: &Value, name: &str) -> String {
-    row.get(name).and_then(scalar).unwrap_or_default()
+    let text = match row.get(name) {
+        Some(Value::Object(members)) => {
+            let pair = |(key, value)| Some(format!("{key}={}", scalar(value)?));
+            let pairs: Option<Vec<String>> = members.iter().map(pair).collect();
+            pairs.map(|it| it.join(","))
+        }
+        other => other.and_then(scalar),
+    };
+    text.unwrap_or_default()
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -133,10 +141,9 @@ mod tests {
 
     #[test]
     fn cells_show_scalars_and_lists_of_them() {
-        let row =
-            json!({"A": "x", "B": 7, "C": null, "D": ["a", 1], "E": [{}], "F": true, "T": 1_000});
-        let cells = ["A", "B", "C", "D", "E", "F", "Z"].map(|name| cell(&row, name));
-        assert_eq!(cells, ["x", "7", "", "a,1", "", "true", ""]);
+        let row = json!({"A": "x", "B": 7, "C": null, "D": ["a", 1], "E": [{}], "F": true, "G": {"k": "v", "l": 1}, "H": {"k": {}}, "T": 1_000});
+        let cells = ["A", "B", "C", "D", "E", "F", "G", "H", "Z"].map(|name| cell(&row, name));
+        assert_eq!(cells, ["x", "7", "", "a,1", "", "true", "k=v,l=1", "", ""]);
         assert_eq!(time(&row, "T"), "1970-01-01T00:00:01Z");
     }
 

@@ -1,6 +1,6 @@
 //! Cases about hosts and install codes.
 
-use model::HostUuid;
+use model::{HostUuid, LabelChange, Labels, limits};
 
 use super::{START, page};
 use crate::{Error, HostFilter, HostMatch, HostNo, InstallCode, NewHost, Store};
@@ -19,6 +19,7 @@ fn new_host(number: usize) -> NewHost {
         facts: format!(
             r#"{{"hostname":"web-{number}","osName":"{os}","osId":"{id}","addresses":["10.0.0.{number}","::{number}"]}}"#
         ),
+        labels: "env=prod".parse().unwrap(),
         agent_version: "1.0".into(),
         created_at: START,
     }
@@ -67,6 +68,58 @@ pub async fn hosts_are_added_seen_and_removed<S: Store>(open: impl Fn() -> S) {
     assert_eq!(added, HostNo(4));
     let back = store.host_add(new_host(1)).await;
     assert!(matches!(back, Err(Error::Conflict)));
+}
+
+pub async fn labels_change_together_and_stay<S: Store>(open: impl Fn() -> S) {
+    let mut store = open();
+    for number in 1..=4 {
+        store.host_add(new_host(number)).await.unwrap();
+    }
+    let labels = async |store: &S, number: usize| {
+        let host = store.host_get(&uuid(number)).await.unwrap().unwrap();
+        host.labels.to_string()
+    };
+    let change = |set: &str, gone: &[&str], replaces: bool| {
+        let set: Labels = set.parse().unwrap();
+        let set = set.iter().map(|(key, it)| (key.clone(), Some(it.clone())));
+        let gone = gone.iter().map(|it| (it.parse().unwrap(), None));
+        LabelChange {
+            entries: set.chain(gone).collect(),
+            replaces,
+        }
+    };
+    store.host_remove(&uuid(4), START).await.unwrap();
+    let before = store.generation();
+    let all = [1, 2, 3, 4, 9].map(HostNo);
+    for (hosts, change, expected) in [
+        (&all[..], change("env=prod", &["tier"], false), 0),
+        (&all[1..2], change("tier=web", &["env"], false), 1),
+        (&all, change("zone=a", &[], false), 3),
+        (&all[2..], change("rack=7", &[], true), 1),
+    ] {
+        assert_eq!(store.host_label(hosts, &change).await.unwrap(), expected);
+    }
+    assert_ne!(store.generation(), before);
+    let full: Vec<_> = (1..limits::HOST_LABELS_MAX)
+        .map(|it| format!("k{it}=v"))
+        .collect();
+    let full = change(&full.join("\n"), &[], false);
+    assert_eq!(store.host_label(&all[2..3], &full).await.unwrap(), 1);
+    let more = change("new=1", &[], false);
+    let refused = store.host_label(&all, &more).await;
+    assert!(matches!(refused, Err(Error::Conflict)));
+    let facts = Some(r#"{"hostname":"other"}"#.to_owned());
+    let seen = store.host_seen(HostNo(1), "2".into(), facts, START);
+    seen.await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(labels(&store, 1).await, "env=prod\nzone=a");
+        assert_eq!(labels(&store, 2).await, "tier=web\nzone=a");
+        let third = labels(&store, 3).await;
+        assert_eq!(third.lines().count(), limits::HOST_LABELS_MAX);
+        assert_eq!(labels(&store, 4).await, "", "it was removed");
+        drop(store);
+        store = open();
+    }
 }
 
 pub async fn hosts_are_paged_by_number_and_by_filter<S: Store>(open: impl Fn() -> S) {
@@ -141,6 +194,7 @@ pub async fn install_codes_are_kept_newest_first<S: Store>(open: impl Fn() -> S)
         uses: 0,
         group_id: number,
         group: "default".into(),
+        labels: format!("code={number}").parse().unwrap(),
         os: "linux".into(),
         vendor: "ALIYUN".into(),
         only_image: number % 2 == 0,

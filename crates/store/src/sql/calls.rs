@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use model::{Event, HostUuid, LeafId, RootId, UnixMillis};
+use model::{Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
@@ -255,6 +255,16 @@ impl<D: 'static> Store for SqlStore<D> {
         now: UnixMillis,
     ) -> Result<(), Error> {
         self.change(move |tx| host::seen(tx, host, &agent_version, facts.as_deref(), now))
+            .await
+    }
+
+    async fn host_label(&self, hosts: &[HostNo], change: &LabelChange) -> Result<u64, Error> {
+        let (hosts, change) = (hosts.to_vec(), change.clone());
+        let weight = Weight {
+            events: hosts.len(),
+            bytes: 0,
+        };
+        self.write(weight, move |batch| host::label(batch.tx, &hosts, &change))
             .await
     }
 

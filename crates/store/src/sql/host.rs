@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use model::{HostUuid, UnixMillis};
+use model::{HostUuid, LabelChange, Labels, UnixMillis};
 use serde_json::Value;
 
 use super::batch::Batch;
@@ -13,8 +13,8 @@ use super::db::{Db, Row, params};
 use super::task::View;
 use crate::{Error, Host, HostFilter, HostMatch, HostNo, NewHost, Page, PageRequest};
 
-const COLUMNS: &str = "no, uuid, public_key, name, group_name, agent_version, created_ms, seen_ms, \
-                       removed_ms, facts";
+const COLUMNS: &str = "no, uuid, public_key, name, group_name, labels, agent_version, created_ms, \
+                       seen_ms, removed_ms, facts";
 
 fn host_of(row: Row<'_>) -> Result<Host, Error> {
     let uuid: String = row.get(1)?;
@@ -26,25 +26,33 @@ fn host_of(row: Row<'_>) -> Result<Host, Error> {
         public_key: row.get(2)?,
         name: row.get(3)?,
         group: row.get(4)?,
-        agent_version: row.get(5)?,
-        created_at: UnixMillis(row.get(6)?),
-        seen_at: UnixMillis(row.get(7)?),
-        removed_at: row.get::<Option<_>>(8)?.map(UnixMillis),
-        facts: row.get(9)?,
+        labels: labels_of(row.get(5)?)?,
+        agent_version: row.get(6)?,
+        created_at: UnixMillis(row.get(7)?),
+        seen_at: UnixMillis(row.get(8)?),
+        removed_at: row.get::<Option<_>>(9)?.map(UnixMillis),
+        facts: row.get(10)?,
     })
+}
+
+/// Labels in the form that a row has them in.
+pub(super) fn labels_of(text: String) -> Result<Labels, Error> {
+    text.parse()
+        .map_err(|error| Error::Corrupt(format!("labels of a row: {error}")))
 }
 
 /// See [`crate::Store::host_add`].
 pub(super) fn add(batch: &mut Batch<'_>, host: &NewHost) -> Result<HostNo, Error> {
     let added = batch.tx.row(
-        "INSERT INTO host (no, uuid, public_key, name, group_name, agent_version, created_ms,
+        "INSERT INTO host (no, uuid, public_key, name, group_name, labels, agent_version, created_ms,
            seen_ms, facts)
-         VALUES ((SELECT coalesce(max(no), 0) + 1 FROM host), ?, ?, ?, ?, ?, ?, ?, ?) RETURNING no",
+         VALUES ((SELECT coalesce(max(no), 0) + 1 FROM host), ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING no",
         params![
             host.uuid.as_str(),
             &host.public_key,
             &host.name,
             &host.group,
+            &host.labels.to_string(),
             &host.agent_version,
             host.created_at.0,
             host.created_at.0,
@@ -82,6 +90,23 @@ pub(super) fn seen(
     Ok(())
 }
 
+/// See [`crate::Store::host_label`].
+pub(super) fn label(tx: &dyn Db, hosts: &[HostNo], change: &LabelChange) -> Result<u64, Error> {
+    let mut changed = 0;
+    for host in hosts {
+        let sql = "SELECT labels FROM host WHERE no = ? AND removed_ms IS NULL";
+        let Some(before) = tx.row(sql, params![host.0], |row| labels_of(row.get(0)?))? else {
+            continue;
+        };
+        let after = change.apply(&before).map_err(|_| Error::Conflict)?;
+        if after != before {
+            let sql = "UPDATE host SET labels = ? WHERE no = ?";
+            changed += tx.execute(sql, params![&after.to_string(), host.0])?;
+        }
+    }
+    Ok(changed)
+}
+
 /// See [`crate::Store::host_remove`].
 pub(super) fn remove(
     batch: &mut Batch<'_>,
@@ -89,7 +114,7 @@ pub(super) fn remove(
     now: UnixMillis,
 ) -> Result<bool, Error> {
     let removed = batch.tx.row(
-        "UPDATE host SET removed_ms = ? WHERE uuid = ? AND removed_ms IS NULL RETURNING no",
+        "UPDATE host SET removed_ms = ?, labels = '' WHERE uuid = ? AND removed_ms IS NULL RETURNING no",
         params![now.0, uuid.as_str()],
         |row| row.get(0),
     )?;

@@ -5,10 +5,11 @@
 use model::UnixMillis;
 
 use super::db::{Db, Row, params};
+use super::host::labels_of;
 use crate::{Error, InstallCode};
 
-const COLUMNS: &str = "id, sealed_code, expires_ms, uses_max, uses, group_id, group_name, os, \
-                       vendor, only_image, proxy_cluster, created_ms";
+const COLUMNS: &str = "id, sealed_code, expires_ms, uses_max, uses, group_id, group_name, \
+                       labels, os, vendor, only_image, proxy_cluster, created_ms";
 
 fn code_of(row: Row<'_>) -> Result<InstallCode, Error> {
     Ok(InstallCode {
@@ -19,11 +20,12 @@ fn code_of(row: Row<'_>) -> Result<InstallCode, Error> {
         uses: row.get(4)?,
         group_id: row.get(5)?,
         group: row.get(6)?,
-        os: row.get(7)?,
-        vendor: row.get(8)?,
-        only_image: row.get(9)?,
-        proxy_cluster: row.get(10)?,
-        created_at: UnixMillis(row.get(11)?),
+        labels: labels_of(row.get(7)?)?,
+        os: row.get(8)?,
+        vendor: row.get(9)?,
+        only_image: row.get(10)?,
+        proxy_cluster: row.get(11)?,
+        created_at: UnixMillis(row.get(12)?),
     })
 }
 
@@ -32,8 +34,9 @@ pub(super) fn add(tx: &dyn Db, code: &InstallCode) -> Result<(), Error> {
     let sql = format!(
         "INSERT INTO install_code (no, {COLUMNS})
          VALUES ((SELECT coalesce(max(no), 0) + 1 FROM install_code),
-           ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+           ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
+    let labels = code.labels.to_string();
     let params = params![
         &code.id,
         &code.sealed_code,
@@ -42,6 +45,7 @@ pub(super) fn add(tx: &dyn Db, code: &InstallCode) -> Result<(), Error> {
         code.uses,
         code.group_id,
         &code.group,
+        &labels,
         &code.os,
         &code.vendor,
         code.only_image,

@@ -218,6 +218,7 @@ async fn a_root_and_a_host_whose_commit_was_lost_are_found_when_asked_for_again(
             public_key: vec![1; 32],
             name: "name".into(),
             group: String::new(),
+            labels: model::Labels::default(),
             agent_version: String::new(),
             facts: "{}".into(),
             created_at: NOW,

@@ -248,7 +248,7 @@ fn a_selector_names_hosts_instead_of_uuids() {
     refused(
         ClientDevOps,
         r#"{"command":"w","selector":"colour = red"}"#,
-        &["selector: `colour` is not a key"],
+        &["selector: `colour` at character 1 is not a key"],
     );
 }
 

@@ -32,6 +32,7 @@ impl Fleet {
                 public_key: vec![host; 32],
                 name: format!("host-{host}"),
                 group: "default".to_owned(),
+                labels: model::Labels::default(),
                 facts: "{}".to_owned(),
                 agent_version: "1".to_owned(),
                 created_at: START,

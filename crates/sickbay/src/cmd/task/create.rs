@@ -22,8 +22,8 @@ pub(crate) struct Args {
     /// All hosts that are enrolled
     #[arg(long, conflicts_with_all = ["hosts", "selector"])]
     all: bool,
-    /// The hosts that match now, such as 'os = debian and not status = offline'; keys: arch, group, ip, kernel, name, os,
-    /// status, uuid, version; signs: = != ~ in (…) not in (…)
+    /// The hosts that match now, such as 'os = debian and not status = offline'; keys: arch, group, ip, kernel, label.KEY,
+    /// name, os, status, uuid, version; signs: = != ~ in (…) not in (…) exists
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "hosts")]
     selector: Option<String>,
     /// Create nothing: say which hosts the selector means now

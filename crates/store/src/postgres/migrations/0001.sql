@@ -86,12 +86,14 @@ CREATE TABLE journal (block BIGINT PRIMARY KEY, root_no BIGINT NOT NULL, data BY
 ALTER TABLE journal ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE INDEX journal_root ON journal(root_no, block);
 
+-- `labels`: a line `key=value` each, here and with install codes.
 CREATE TABLE host (
   no BIGINT PRIMARY KEY,
   uuid TEXT COLLATE "C" NOT NULL UNIQUE,
   public_key BYTEA NOT NULL,
   name TEXT COLLATE "C" NOT NULL,
   group_name TEXT COLLATE "C" NOT NULL,
+  labels TEXT COLLATE "C" NOT NULL,
   agent_version TEXT COLLATE "C" NOT NULL,
   created_ms BIGINT NOT NULL,
   seen_ms BIGINT NOT NULL,
@@ -110,6 +112,7 @@ CREATE TABLE install_code (
   uses BIGINT NOT NULL,
   group_id BIGINT NOT NULL,
   group_name TEXT COLLATE "C" NOT NULL,
+  labels TEXT COLLATE "C" NOT NULL,
   os TEXT COLLATE "C" NOT NULL,
   vendor TEXT COLLATE "C" NOT NULL,
   only_image BIGINT NOT NULL,

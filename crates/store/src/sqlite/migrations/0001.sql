@@ -82,12 +82,14 @@ CREATE TABLE source_count (
 CREATE TABLE journal (block INTEGER PRIMARY KEY, root_no INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE INDEX journal_root ON journal(root_no);
 
+-- `labels`: a line `key=value` each, here and with install codes.
 CREATE TABLE host (
   no INTEGER PRIMARY KEY,
   uuid TEXT NOT NULL UNIQUE,
   public_key BLOB NOT NULL,
   name TEXT NOT NULL,
   group_name TEXT NOT NULL,
+  labels TEXT NOT NULL,
   agent_version TEXT NOT NULL,
   created_ms INTEGER NOT NULL,
   seen_ms INTEGER NOT NULL,
@@ -106,6 +108,7 @@ CREATE TABLE install_code (
   uses INTEGER NOT NULL,
   group_id INTEGER NOT NULL,
   group_name TEXT NOT NULL,
+  labels TEXT NOT NULL,
   os TEXT NOT NULL,
   vendor TEXT NOT NULL,
   only_image INTEGER NOT NULL,
