@@ -24,13 +24,11 @@ const BLOCK: usize = 32;
 /// The time at which everything happens.
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
-/// Measures the store of this URL, or one in a new SQLite file.
+/// Measures the store of this URL, or one in a new SQLite file. The last leaf answers after the store
+/// was opened again, so that how long that takes is measured too; then the root ends, and is packed.
 pub(crate) async fn run(leaves: u32, url: Option<&str>) -> anyhow::Result<Value> {
     let folder = tempfile::tempdir()?;
-    let store: Arc<dyn Store> = match url {
-        Some(url) => Arc::new(PostgresStore::open(&url.parse()?)?),
-        None => Arc::new(SqliteStore::open(folder.path())?),
-    };
+    let store = open(folder.path(), url)?;
     let root = RootId::new(NOW, [1; 6]);
     let hosts = (1..=i64::from(leaves)).map(HostNo).collect();
     let started = Instant::now();
@@ -40,22 +38,32 @@ pub(crate) async fn run(leaves: u32, url: Option<&str>) -> anyhow::Result<Value>
     let creating = started.elapsed();
     let mut order: Vec<u32> = (1..=leaves).collect();
     Numbers(1).shuffle(&mut order);
+    let last = order.pop().context("no leaves")?;
     let order: Arc<[u32]> = order.into();
 
-    let (commits, written) = (store.generation(), written_bytes()?);
-    let ticks = cpu_ticks(std::process::id())?;
+    let (commits, begun) = (store.generation(), Used::now()?);
     let started = Instant::now();
     let mut times = bring(&store, root, &order).await?;
     let wall = started.elapsed();
-    let ticks = cpu_ticks(std::process::id())?.saturating_sub(ticks);
-    let cpu_ms = ticks * 1_000 / rustix::param::clock_ticks_per_second();
     let commits = store.generation() - commits;
+    store.close().await;
+    drop(store);
+    let arrived = Used::now()?;
+    let started = Instant::now();
+    let store = open(folder.path(), url)?;
+    let opening = started.elapsed();
+    let opened = Used::now()?;
+    let started = Instant::now();
+    bring(&store, root, &Arc::from([last])).await?;
+    store.packed().await?;
+    let packing = started.elapsed();
     let ended = store.root_get(root).await?.and_then(|it| it.ended_at);
     ensure!(ended.is_some(), "the root has not ended");
     store.close().await;
+    drop(store);
+    let packed = Used::now()?;
     // What a server writes is its own affair.
     let per_result = |bytes: u64| url.is_none().then(|| bytes / u64::from(leaves.max(1)));
-    let written = per_result(written_bytes()?.saturating_sub(written));
     let disk = per_result(size_of(folder.path())?);
     let plain = plain_file(folder.path(), &order, usize::try_from(commits)?)?;
     times.sort_unstable();
@@ -74,12 +82,39 @@ pub(crate) async fn run(leaves: u32, url: Option<&str>) -> anyhow::Result<Value>
         "wall_ms": ms(wall),
         "ceiling_ms": ms(plain),
         "create_ms": ms(creating),
-        "cpu_ms": cpu_ms,
+        "cpu_ms": arrived.cpu_ms - begun.cpu_ms,
         "commits": commits,
         "answer_bytes": answer(1).len(),
-        "written_bytes_per_result": written,
+        "written_bytes_per_result": per_result(arrived.written - begun.written),
+        "open_again_ms": ms(opening),
+        "pack_ms": ms(packing),
+        "pack_cpu_ms": packed.cpu_ms - opened.cpu_ms,
+        "packed_written_bytes_per_result": per_result(packed.written - opened.written),
         "disk_bytes_per_result": disk,
     }))
+}
+
+fn open(folder: &Path, url: Option<&str>) -> anyhow::Result<Arc<dyn Store>> {
+    Ok(match url {
+        Some(url) => Arc::new(PostgresStore::open(&url.parse()?)?),
+        None => Arc::new(SqliteStore::open(folder)?),
+    })
+}
+
+/// What this process has used so far.
+struct Used {
+    written: u64,
+    cpu_ms: u64,
+}
+
+impl Used {
+    fn now() -> anyhow::Result<Self> {
+        let ticks = cpu_ticks(std::process::id())?;
+        Ok(Self {
+            written: written_bytes()?,
+            cpu_ms: ticks * 1_000 / rustix::param::clock_ticks_per_second(),
+        })
+    }
 }
 
 /// A root with this id.

@@ -78,6 +78,9 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
     let stored = fill(&store, leaves).await?;
     let filling = started.elapsed();
     let started = Instant::now();
+    store.packed().await?;
+    let packing = started.elapsed();
+    let started = Instant::now();
     let rows = Rows::fill(&folder.path().join("rows.db"), &stored.roots)?;
     let filling_rows = started.elapsed();
     let mut numbers = Numbers(7);
@@ -125,6 +128,7 @@ pub(crate) async fn run(leaves: u32) -> anyhow::Result<Value> {
         "p99_ms": at(&all, 99),
         "roots": stored.roots.len(),
         "fill_ms": ms(filling),
+        "packed_after_ms": ms(packing),
         "fill_rows_ms": ms(filling_rows),
         "pages": pages,
     }))

@@ -133,6 +133,18 @@ pub const COMMIT_EVENTS_MAX: usize = 5_000;
 pub const COMMIT_BYTES_MAX: usize = 3 << 20;
 /// Events of one journal block.
 pub const JOURNAL_BLOCK_EVENTS_MAX: usize = 32;
+/// Answers of one root that are in memory while they are put into the order of its leaves, in bytes.
+pub const PACK_BYTES_MAX: usize = 48 << 20;
+/// Journal blocks that are written anew, or put together, in one commit.
+pub const PACK_COMMIT_BLOCKS: usize = 64;
+/// Bytes of such blocks in one commit, where answers are long.
+pub const PACK_COMMIT_BYTES: usize = 1 << 20;
+/// A root with fewer leaves is never packed: its journal is small and lies together.
+pub const PACK_LEAVES_MIN: usize = 256;
+/// A root is packed if a page of its leaves needs more journal blocks than this.
+pub const PACK_PAGE_BLOCKS: usize = 4;
+/// While others write, packing rests this many times as long as it works.
+pub const PACK_REST: u32 = 4;
 /// Leaves of one packed segment of states or hosts.
 pub const SEGMENT_LEAVES: u32 = 256;
 /// Leaves of one block of counts.

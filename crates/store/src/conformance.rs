@@ -18,6 +18,7 @@ mod leaf;
 mod many;
 mod naive;
 mod outcome;
+mod pack;
 mod pages;
 mod root;
 
@@ -29,6 +30,7 @@ pub use self::host::*;
 pub use self::leaf::*;
 pub use self::many::*;
 pub use self::outcome::*;
+pub use self::pack::*;
 pub use self::pages::*;
 pub use self::root::*;
 use crate::{Applied, Error, HostNo, LeafAnswer, LeafEvent, NewRoot, PageRequest, Store};
@@ -70,6 +72,9 @@ macro_rules! store_conformance {
             every_page_stays_right_when_the_oldest_roots_are_dropped
             a_root_that_runs_and_the_newest_are_not_dropped
             dropping_goes_on_where_it_stopped_and_is_never_half_seen
+            every_answer_is_read_while_a_root_is_packed_and_afterwards
+            answers_that_do_not_fit_into_memory_together_are_packed_too
+            a_root_is_dropped_while_it_is_packed
             hosts_are_added_seen_and_removed
             labels_change_together_and_stay
             hosts_are_paged_by_number_and_by_filter

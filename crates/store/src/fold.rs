@@ -1,140 +1,20 @@
 //! The fold of a root's journal: where each of its leaves stands, in memory while the root runs.
 //!
-//! Owns the packed form of a leaf ([`Slot`]), the counts, and the replay of a journal. Never decides
-//! a status (that is [`LeafState::next`]) and never touches a database. The SQL backends keep one
-//! [`Fold`] per unfinished root and writes its slots down when the root ends.
+//! Owns the counts and the replay of a journal. Never decides a status (that is [`LeafState::next`])
+//! and never touches a database. The SQL backends keep one [`Fold`] per unfinished root and write its
+//! slots down when the root ends.
+
+mod slot;
 
 use std::sync::Arc;
 
-use model::{Dispatch, Effect, Event, LeafState, Reason, Said, Status, Totals, UnixMillis, limits};
+use model::{Effect, Event, LeafState, Said, Status, Totals, UnixMillis, limits};
+
+pub(crate) use self::slot::{Place, Slot};
 
 use crate::journal::{Answered, Record};
 use crate::outcome::Outcomes;
 use crate::{Error, HostNo, LeafSlot, Root};
-
-/// Where an answer stands in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The block's number, from 1, counted over all roots. At most [`u32::MAX`] blocks, of up to
-    /// [`limits::JOURNAL_BLOCK_EVENTS_MAX`] events each; beyond, writing answers `Unavailable`.
-    pub(crate) block: u32,
-    /// The record's place in the block.
-    pub(crate) index: u8,
-}
-
-/// A leaf in 14 bytes, which is why it is packed. Its time counts from the start of its root and is
-/// never before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C, packed(2))]
-pub(crate) struct Slot {
-    /// In ms. At most [`u32::MAX`], 49.7 days, and later is stored as that: far longer than
-    /// [`limits::TASK_TIMEOUT_MS_MAX`].
-    at: u32,
-    block: u32,
-    pub(crate) status: Status,
-    dispatch: Dispatch,
-    reason: Reason,
-    index: u8,
-    /// Place of its outcome in [`Outcomes`]; 0 until it has ended.
-    pub(crate) outcome: u16,
-}
-
-impl Slot {
-    /// Length of the stored form.
-    pub(crate) const BYTES: usize = 14;
-
-    pub(crate) fn new(
-        state: LeafState,
-        place: Option<Place>,
-        outcome: u16,
-        created: UnixMillis,
-    ) -> Self {
-        Self {
-            at: u32::try_from(state.at.since(created).max(0)).unwrap_or(u32::MAX),
-            block: place.map_or(0, |it| it.block),
-            status: state.status,
-            dispatch: state.dispatch,
-            reason: state.reason,
-            index: place.map_or(0, |it| it.index),
-            outcome,
-        }
-    }
-
-    /// The leaf's state; `created` is the start of its root.
-    pub(crate) fn state(self, created: UnixMillis) -> LeafState {
-        LeafState {
-            status: self.status,
-            dispatch: self.dispatch,
-            reason: self.reason,
-            at: created.plus(i64::from(self.at)),
-        }
-    }
-
-    /// Where its answer stands.
-    pub(crate) fn place(self) -> Option<Place> {
-        (self.block > 0).then_some(Place {
-            block: self.block,
-            index: self.index,
-        })
-    }
-
-    /// Appends the stored form.
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        let dispatch = self.dispatch as u8;
-        out.extend_from_slice(&[
-            self.status.number(),
-            dispatch,
-            self.reason.number(),
-            self.index,
-        ]);
-        out.extend_from_slice(&self.at.to_le_bytes());
-        out.extend_from_slice(&self.block.to_le_bytes());
-        out.extend_from_slice(&self.outcome.to_le_bytes());
-    }
-
-    /// Reads the stored form.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
-        let [
-            status,
-            dispatch,
-            reason,
-            index,
-            a,
-            b,
-            c,
-            d,
-            e,
-            f,
-            g,
-            h,
-            i,
-            j,
-        ] = *bytes;
-        Some(Self {
-            at: u32::from_le_bytes([a, b, c, d]),
-            block: u32::from_le_bytes([e, f, g, h]),
-            status: Status::from_number(status)?,
-            dispatch: match dispatch {
-                0 => Dispatch::Auto,
-                1 => Dispatch::Manual,
-                _ => return None,
-            },
-            reason: Reason::from_number(reason)?,
-            index,
-            outcome: u16::from_le_bytes([i, j]),
-        })
-    }
-
-    /// The same leaf without what a crash forgets where the work only reads: whether a node had taken
-    /// it, and when.
-    pub(crate) fn settled(self) -> Self {
-        match self.status {
-            Status::Init | Status::Start => Self::default(),
-            _ => self,
-        }
-    }
-}
 
 /// `now` as it is stored for a leaf of a root that started at `created`.
 pub(crate) fn clamp(now: UnixMillis, created: UnixMillis) -> UnixMillis {
@@ -258,7 +138,10 @@ impl Fold {
     /// # Errors
     /// [`Error::Corrupt`] if a record is about a leaf that this root does not have.
     pub(crate) fn replay(&mut self, block: u32, records: &[Record<'_>]) -> Result<(), Error> {
-        for (index, record) in (0_u8..).zip(records) {
+        for (index, record) in records.iter().enumerate() {
+            // What stands beyond is events, which have no place.
+            let index = u8::try_from(index).unwrap_or(u8::MAX);
+            let place = Place { block, index };
             let at = match record {
                 Record::Leaf {
                     number,
@@ -266,10 +149,12 @@ impl Fold {
                     at,
                     answer,
                 } => {
-                    let place = Place { block, index };
-                    let answer = answer.as_ref().map(|it| (it, place));
-                    self.replay_leaf(*number, *event, *at, answer)?;
+                    self.replay_leaf(*number, *event, *at, answer.as_ref(), place)?;
                     *at
+                }
+                Record::Answer { number, .. } => {
+                    self.replay_answer(*number, place)?;
+                    continue;
                 }
                 Record::All { event, at, started } => {
                     self.replay_all(*event, *at, started);
@@ -292,19 +177,38 @@ impl Fold {
         number: u32,
         event: Event,
         at: UnixMillis,
-        answer: Option<(&Answered<'_>, Place)>,
+        answer: Option<&Answered<'_>>,
+        place: Place,
     ) -> Result<(), Error> {
-        let (id, created) = (self.root.id, self.root.created_at);
-        let slot = self.slot(number).ok_or_else(|| {
-            Error::Corrupt(format!("the journal tells of leaf {number} of root {id}"))
-        })?;
+        let created = self.root.created_at;
+        let slot = self.told_of(number)?;
         let (after, effect) = slot.state(created).next(event, at);
         if effect == Effect::Moved {
-            let place = answer.map(|it| it.1).or_else(|| slot.place());
-            let outcome = self.outcome(after, answer.map(|it| &it.0.said), number);
+            let place = answer.and_then(|it| it.json).map(|_| place);
+            let outcome = self.outcome(after, answer.map(|it| &it.said), number);
+            let place = place.or_else(|| slot.place());
             self.set(number, Slot::new(after, place, outcome, created));
         }
         Ok(())
+    }
+
+    fn replay_answer(&mut self, number: u32, place: Place) -> Result<(), Error> {
+        let slot = self.told_of(number)?;
+        if !slot.status.is_final() {
+            let id = self.root.id;
+            return Err(Error::Corrupt(format!(
+                "the journal has an answer of leaf {number} of root {id}, which has not ended"
+            )));
+        }
+        self.set(number, slot.placed(place));
+        Ok(())
+    }
+
+    fn told_of(&self, number: u32) -> Result<Slot, Error> {
+        let id = self.root.id;
+        self.slot(number).ok_or_else(|| {
+            Error::Corrupt(format!("the journal tells of leaf {number} of root {id}"))
+        })
     }
 
     fn outcome(&mut self, after: LeafState, said: Option<&Said>, number: u32) -> u16 {
@@ -344,7 +248,7 @@ fn place_of(number: u32) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{RootId, TaskType, Verdict};
+    use model::{Reason, RootId, TaskType, Verdict};
 
     const START: UnixMillis = UnixMillis(1_000);
 
@@ -365,32 +269,6 @@ mod tests {
             totals: Totals::default(),
         };
         Fold::new(1, root, (1..=leaves).map(HostNo).collect())
-    }
-
-    #[test]
-    fn a_slot_reads_back_from_its_fourteen_bytes() {
-        let state = LeafState {
-            status: Status::Fail,
-            dispatch: Dispatch::Manual,
-            reason: Reason::Refused,
-            at: UnixMillis(5_000),
-        };
-        let place = Some(Place {
-            block: 77,
-            index: 31,
-        });
-        let slot = Slot::new(state, place, 513, START);
-        assert_eq!(size_of::<Slot>(), Slot::BYTES);
-        let mut bytes = vec![];
-        slot.encode(&mut bytes);
-        assert_eq!(bytes.len(), Slot::BYTES);
-        let read = Slot::decode(&bytes).unwrap();
-        assert_eq!(read.state(START), state);
-        assert_eq!(read.place(), place);
-        assert_eq!({ read.outcome }, 513);
-        assert_eq!(Slot::decode(&bytes[1..]), None);
-        bytes[0] = 6;
-        assert_eq!(Slot::decode(&bytes), None);
     }
 
     #[test]
@@ -437,7 +315,7 @@ mod tests {
             at: START.plus(9),
             answer: Some(Answered {
                 said: Said::new([1; 14], "well".into()),
-                json: b"{}",
+                json: Some(b"{}"),
             }),
         };
         fold.replay(4, &[cancel]).unwrap();

@@ -1,10 +1,16 @@
 //! How the journal is written down: blocks of records, compressed, one root to a block.
 //!
 //! Owns the encoding and its version. Never touches a database and never decides a status. The
-//! SQLite backend writes blocks with [`BlockWriter`] and reads them with [`Block`]. Whatever bytes
+//! SQL backends write blocks with [`BlockWriter`] and read them with [`Block`]. Whatever bytes
 //! come in, reading ends in records or in [`Error::Corrupt`], with bounded memory.
+//!
+//! Blocks come to be in the order in which results arrive. Once a root has ended its answers can be
+//! written down again in the order of its leaves, in blocks of [`Record::Answer`]; then the blocks
+//! before them are put together, each event as it was but for the JSON. So the journal tells at every
+//! moment all that it ever told.
 
 mod event;
+mod input;
 #[cfg(test)]
 mod tests;
 
@@ -14,16 +20,19 @@ use std::io;
 use model::outcome::DIGEST_BYTES;
 use model::{Event, Said, TaskType, UnixMillis, limits};
 
+use self::input::{Input, put_varint};
 use crate::{Error, LeafAnswer};
 
 /// First byte of every block.
 const VERSION: u8 = 1;
 /// Bytes before the compressed part: the version and the length of the raw part.
 const HEAD_BYTES: usize = 5;
-/// Bytes before the records in the raw part: the block's place among those of its root.
-const SEQUENCE_BYTES: usize = 4;
+/// Bytes before the records in the raw part: which blocks of its root it is.
+const SEQUENCE_BYTES: usize = 8;
 /// A block is closed when its raw part has this many bytes.
 const RAW_BYTES_ENOUGH: usize = 1 << 20;
+/// Likewise if it has events alone. Their records are small, and more of them compress better.
+const EVENT_BYTES_ENOUGH: usize = 128 << 10;
 /// No raw part is longer: one full block and one more answer, or one event on every leaf.
 const RAW_BYTES_MAX: usize = 8 << 20;
 
@@ -31,6 +40,8 @@ const TAG_LEAF: u8 = 1;
 const TAG_LEAF_WITH_ANSWER: u8 = 2;
 const TAG_ALL: u8 = 3;
 const TAG_CANCELLED: u8 = 4;
+const TAG_LEAF_ANSWERED: u8 = 5;
+const TAG_ANSWER: u8 = 6;
 
 /// Compresses blocks; kept by the writer, because making one is dear.
 pub(crate) type Compressor = zstd::bulk::Compressor<'static>;
@@ -48,8 +59,8 @@ pub(crate) fn compressor() -> io::Result<Compressor> {
 pub(crate) struct Answered<'a> {
     /// The answer in short.
     pub(crate) said: Said,
-    /// JSON of the answer.
-    pub(crate) json: &'a [u8],
+    /// JSON of the answer; none if it stands in a [`Record::Answer`].
+    pub(crate) json: Option<&'a [u8]>,
 }
 
 /// One entry of the journal.
@@ -81,6 +92,24 @@ pub(crate) enum Record<'a> {
         /// When.
         at: UnixMillis,
     },
+    /// The answer of a leaf that has ended stands here from now on.
+    Answer {
+        /// The leaf's number.
+        number: u32,
+        /// JSON of the answer.
+        json: &'a [u8],
+    },
+}
+
+impl<'a> Record<'a> {
+    /// Number of the leaf and JSON of the answer that stands here.
+    pub(crate) fn answer(&self) -> Option<(u32, &'a [u8])> {
+        match self {
+            Self::Leaf { number, answer, .. } => Some((*number, answer.as_ref()?.json?)),
+            Self::Answer { number, json } => Some((*number, json)),
+            Self::All { .. } | Self::Cancelled { .. } => None,
+        }
+    }
 }
 
 /// Whether an event on a root of this type is written down. That a leaf is taken is forgotten in a
@@ -94,22 +123,35 @@ pub(crate) const fn is_kept(event: Event, task_type: TaskType) -> bool {
 #[derive(Debug)]
 pub(crate) struct BlockWriter {
     raw: Vec<u8>,
-    records: u8,
+    records: usize,
 }
 
 impl BlockWriter {
     /// Block `sequence` of its root, from 1.
     pub(crate) fn new(sequence: u32) -> Self {
+        let sequence = sequence.to_le_bytes();
         Self {
-            raw: sequence.to_le_bytes().into(),
+            raw: [sequence, sequence].concat(),
             records: 0,
+        }
+    }
+
+    /// It also stands for the blocks of its root up to this one.
+    pub(crate) fn stands_up_to(&mut self, last: u32) {
+        let head = self.raw.first_chunk_mut::<SEQUENCE_BYTES>();
+        if let Some([_, _, _, _, bytes @ ..]) = head {
+            *bytes = last.to_le_bytes();
         }
     }
 
     /// Whether the next record belongs into a new block.
     pub(crate) fn is_full(&self) -> bool {
-        usize::from(self.records) >= limits::JOURNAL_BLOCK_EVENTS_MAX
-            || self.raw.len() >= RAW_BYTES_ENOUGH
+        self.records >= limits::JOURNAL_BLOCK_EVENTS_MAX || self.raw.len() >= RAW_BYTES_ENOUGH
+    }
+
+    /// Likewise in a block of events alone.
+    pub(crate) fn is_full_of_events(&self) -> bool {
+        self.raw.len() >= EVENT_BYTES_ENOUGH
     }
 
     /// Adds one leaf's event and returns the record's place in the block.
@@ -123,17 +165,41 @@ impl BlockWriter {
         self.head(answer.map_or(TAG_LEAF, |_| TAG_LEAF_WITH_ANSWER), event, at);
         self.raw.extend_from_slice(&number.to_le_bytes());
         if let Some(answer) = answer {
-            let LeafAnswer { json, said } = answer;
-            self.raw.extend_from_slice(said.digest());
-            let label = said.label().as_bytes();
-            self.raw.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
-            self.raw.extend_from_slice(label);
-            let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
-            self.raw.extend_from_slice(&length.to_le_bytes());
-            self.raw.extend_from_slice(json);
+            self.said(&answer.said);
+            self.json(&answer.json);
         }
-        self.records += 1;
-        self.records - 1
+        self.counted()
+    }
+
+    /// Adds the answer of a leaf that has ended and returns the record's place in the block.
+    pub(crate) fn answer(&mut self, number: u32, json: &[u8]) -> u8 {
+        self.raw.push(TAG_ANSWER);
+        self.raw.extend_from_slice(&number.to_le_bytes());
+        self.json(json);
+        self.counted()
+    }
+
+    /// Adds a record of another block, without the JSON of an answer, which has to stand elsewhere.
+    pub(crate) fn event(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Leaf {
+                number,
+                event,
+                at,
+                answer,
+            } => {
+                let tag = answer.as_ref().map_or(TAG_LEAF, |_| TAG_LEAF_ANSWERED);
+                self.head(tag, *event, *at);
+                self.raw.extend_from_slice(&number.to_le_bytes());
+                if let Some(answer) = answer {
+                    self.said(&answer.said);
+                }
+                self.records += 1;
+            }
+            Record::All { event, at, started } => self.all(*event, *at, started),
+            Record::Cancelled { at } => self.cancelled(*at),
+            Record::Answer { .. } => {}
+        }
     }
 
     /// Adds an event on every unfinished leaf. `started`: see [`Record::All`].
@@ -162,6 +228,25 @@ impl BlockWriter {
         self.raw.extend_from_slice(&at.0.to_le_bytes());
     }
 
+    fn said(&mut self, said: &Said) {
+        self.raw.extend_from_slice(said.digest());
+        let label = said.label().as_bytes();
+        self.raw.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
+        self.raw.extend_from_slice(label);
+    }
+
+    fn json(&mut self, json: &[u8]) {
+        let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
+        self.raw.extend_from_slice(&length.to_le_bytes());
+        self.raw.extend_from_slice(json);
+    }
+
+    /// The place of the record that was just added. Blocks with answers are full long before 255.
+    fn counted(&mut self) -> u8 {
+        self.records += 1;
+        u8::try_from(self.records - 1).unwrap_or(u8::MAX)
+    }
+
     /// The finished block.
     pub(crate) fn seal(&self, compressor: &mut Compressor) -> io::Result<Vec<u8>> {
         let length = u32::try_from(self.raw.len()).map_err(io::Error::other)?;
@@ -177,8 +262,10 @@ impl BlockWriter {
 /// A block as it was read.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// Its place among the blocks of its root, from 1: so a block that is gone is missed.
-    pub(crate) sequence: u32,
+    /// Which blocks of its root it is, from 1: so one that is gone is missed. More than one if they
+    /// were put together.
+    pub(crate) first: u32,
+    pub(crate) last: u32,
     records: Vec<u8>,
 }
 
@@ -202,13 +289,15 @@ impl Block {
         if raw.len() != length {
             return Err(corrupt("a journal block of the wrong length".into()));
         }
-        let sequence = Input(&raw).u32()?;
+        let mut head = Input(&raw);
+        let (first, last) = (head.u32()?, head.u32()?);
         raw.drain(..SEQUENCE_BYTES);
         if raw.is_empty() {
             return Err(corrupt("a journal block without records".into()));
         }
         Ok(Self {
-            sequence,
+            first,
+            last,
             records: raw,
         })
     }
@@ -235,12 +324,8 @@ impl Block {
         for _ in 0..index {
             record(&mut input)?;
         }
-        match record(&mut input)? {
-            Record::Leaf {
-                number: of,
-                answer: Some(answer),
-                ..
-            } if of == number => Ok(answer.json.to_vec()),
+        match record(&mut input)?.answer() {
+            Some((of, json)) if of == number => Ok(json.to_vec()),
             _ => Err(corrupt(format!(
                 "no answer of leaf {number} where it should be"
             ))),
@@ -266,6 +351,12 @@ fn unpack(packed: &[u8], length: usize) -> io::Result<Vec<u8>> {
 
 fn record<'a>(input: &mut Input<'a>) -> Result<Record<'a>, Error> {
     let tag = input.byte()?;
+    if tag == TAG_ANSWER {
+        return Ok(Record::Answer {
+            number: input.u32()?,
+            json: json(input)?,
+        });
+    }
     let event = event::decode(input.array()?)?;
     let at = UnixMillis(i64::from_le_bytes(input.array()?));
     let count = input.u32()?;
@@ -280,7 +371,19 @@ fn record<'a>(input: &mut Input<'a>) -> Result<Record<'a>, Error> {
             number: count,
             event,
             at,
-            answer: Some(answered(input)?),
+            answer: Some(Answered {
+                said: said(input)?,
+                json: Some(json(input)?),
+            }),
+        },
+        TAG_LEAF_ANSWERED => Record::Leaf {
+            number: count,
+            event,
+            at,
+            answer: Some(Answered {
+                said: said(input)?,
+                json: None,
+            }),
         },
         TAG_ALL => {
             let mut last = 0_u32;
@@ -297,74 +400,19 @@ fn record<'a>(input: &mut Input<'a>) -> Result<Record<'a>, Error> {
     })
 }
 
-fn answered<'a>(input: &mut Input<'a>) -> Result<Answered<'a>, Error> {
+fn said(input: &mut Input<'_>) -> Result<Said, Error> {
     let digest: [u8; DIGEST_BYTES] = input.array()?;
     let length = usize::from(input.byte()?);
     let label = String::from_utf8(input.take(length)?.to_vec());
     let label = label.map_err(|_| corrupt("a label that is no text".into()))?;
-    let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
-    Ok(Answered {
-        said: Said::new(digest, label),
-        json: input.take(length)?,
-    })
+    Ok(Said::new(digest, label))
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u32) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            out.push(low & 0x7f);
-            return;
-        }
-        out.push(low | 0x80);
-    }
+fn json<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Error> {
+    let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
+    input.take(length)
 }
 
 fn corrupt(what: String) -> Error {
     Error::Corrupt(what)
-}
-
-/// What is left to read.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
-        let (head, tail) = self
-            .0
-            .split_at_checked(length)
-            .ok_or_else(|| corrupt("a journal block ends too early".into()))?;
-        self.0 = tail;
-        Ok(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (head, tail) = self
-            .0
-            .split_first_chunk()
-            .ok_or_else(|| corrupt("a journal block ends too early".into()))?;
-        self.0 = tail;
-        Ok(*head)
-    }
-
-    fn byte(&mut self) -> Result<u8, Error> {
-        let [byte] = self.array()?;
-        Ok(byte)
-    }
-
-    fn u32(&mut self) -> Result<u32, Error> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn varint(&mut self) -> Result<u32, Error> {
-        let mut value = 0_u32;
-        for shift in [0, 7, 14, 21, 28] {
-            let byte = self.byte()?;
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(corrupt("a number does not end".into()))
-    }
 }

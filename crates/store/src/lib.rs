@@ -201,6 +201,10 @@ pub trait Store: Send + Sync + 'static {
     async fn ping(&self) -> Result<(), Error>;
     /// Recomputes everything derived from the journals and compares: one line per difference.
     async fn verify(&self) -> Result<Vec<String>, Error>;
+    /// Returns when the answers of all roots that have ended by now are in the order of their leaves,
+    /// where that pays. It happens by itself, and changes no answer of any call: who measures wants to
+    /// know when it is done.
+    async fn packed(&self) -> Result<(), Error>;
     /// Commits what waits and closes. Calls after this answer `Unavailable`.
     async fn close(&self);
 }

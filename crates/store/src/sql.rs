@@ -1,10 +1,11 @@
 //! The store on an SQL database, whichever: one body of logic and SQL for all drivers.
 //!
-//! Owns the writer thread and the readers. Used through [`crate::Store`], whose calls are in `calls`;
+//! Owns the writer thread, the packer thread and the readers. Used through [`crate::Store`], whose calls are in `calls`;
 //! what differs between databases is behind [`db::Driver`] and [`db::Db`].
 
 mod access;
 mod active;
+mod answer;
 mod batch;
 mod calls;
 pub(crate) mod db;
@@ -17,6 +18,8 @@ mod load;
 mod loss;
 pub(crate) mod migration;
 mod outcome;
+mod pack;
+mod packer;
 mod page;
 mod rank_count;
 mod reader;
@@ -38,15 +41,18 @@ use self::active::Active;
 use self::batch::Batch;
 use self::db::{Db, Driver};
 use self::load::Loaded;
+use self::packer::{PackerThread, Packing};
 use self::reader::Readers;
 use self::task::View;
-use self::writer::{Backoff, Message, Task, Weight, Writer};
+use self::writer::{Backoff, Kind, Message, Task, Weight, Writer};
 use crate::{Error, journal};
 
 /// A store on the database of driver `D`. Dropping it waits for the commands that were sent.
 #[derive(Debug)]
 pub struct SqlStore<D> {
-    // Dropped first: the writer ends when nobody can send any more.
+    // Dropped first: what it has given to the writer is still committed.
+    packer: PackerThread,
+    // Dropped next: the writer ends when nobody can send any more.
     messages: mpsc::Sender<Message>,
     shared: Arc<Shared>,
     _writer: WriterThread,
@@ -59,6 +65,7 @@ struct Shared {
     generation: AtomicU64,
     active: RwLock<Arc<Active>>,
     readers: Readers,
+    packing: Packing,
 }
 
 impl Shared {
@@ -98,12 +105,14 @@ impl Drop for WriterThread {
 }
 
 impl<D> SqlStore<D> {
-    /// Starts the writer, which opens the database, and returns when it is ready. The thread is the
-    /// writer's own from the first, since a driver may have to wait.
+    /// Starts the writer, which opens the database, and returns when it is ready; then the packer. The
+    /// thread is the writer's own from the first, since a driver may have to wait.
     pub(crate) fn start(driver: Arc<dyn Driver>) -> Result<Self, Error> {
         let unavailable = |error| Error::Unavailable(Box::new(error));
         let compressor = journal::compressor().map_err(unavailable)?;
+        let packer = journal::compressor().map_err(unavailable)?;
         let (messages, receiver) = mpsc::channel(writer::QUEUE);
+        let (packing, bell) = Packing::new();
         let (ready, opened) = std::sync::mpsc::sync_channel(1);
         let work = move || match load::load(&*driver) {
             Err(error) => drop(ready.send(Err(error))),
@@ -112,6 +121,7 @@ impl<D> SqlStore<D> {
                     generation: AtomicU64::new(0),
                     active: RwLock::new(Arc::new(active)),
                     readers: Readers::new(Arc::clone(&driver)),
+                    packing,
                 });
                 let writer = Writer {
                     driver,
@@ -128,9 +138,12 @@ impl<D> SqlStore<D> {
         };
         let thread = std::thread::Builder::new().name("store-writer".into());
         let thread = WriterThread(Some(thread.spawn(work).map_err(unavailable)?));
+        let shared = opened.recv().map_err(|_| closed())??;
+        let packer = PackerThread::start(&shared, bell, &messages, packer);
         Ok(Self {
+            packer: packer.map_err(unavailable)?,
             messages,
-            shared: opened.recv().map_err(|_| closed())??,
+            shared,
             _writer: thread,
             _driver: PhantomData,
         })
@@ -142,7 +155,7 @@ impl<D> SqlStore<D> {
         T: Send + 'static,
         F: FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
     {
-        self.send(weight, true, work).await
+        self.send(weight, Kind::Changes, work).await
     }
 
     /// Likewise, for a command that only stages and leaves the file to the end of the commit.
@@ -151,17 +164,17 @@ impl<D> SqlStore<D> {
         T: Send + 'static,
         F: FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
     {
-        self.send(weight, false, work).await
+        self.send(weight, Kind::Stages, work).await
     }
 
-    async fn send<T, F>(&self, weight: Weight, is_guarded: bool, work: F) -> Result<T, Error>
+    async fn send<T, F>(&self, weight: Weight, kind: Kind, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let task = Task {
-            is_guarded,
+            kind,
             weight,
             work: Some(work),
             result: None,

@@ -5,6 +5,8 @@
 mod copy;
 #[path = "sqlite/damage.rs"]
 mod damage;
+#[path = "sqlite/pack.rs"]
+mod pack;
 
 use std::path::Path;
 
@@ -42,6 +44,20 @@ async fn create(store: &SqliteStore, number: u8, leaves: i64) -> Result<RootId, 
 
 /// Ends one leaf well, with an answer that does not compress.
 async fn succeed(store: &SqliteStore, root: RootId, number: u32) -> Result<(), Error> {
+    let event = success(root, number, 1_000);
+    let mut results = store.leaf_apply_many(vec![event], NOW).await?;
+    results.remove(0).map(|_| ())
+}
+
+/// Ends some leaves well in one call, with short answers that do not compress.
+async fn succeed_all(store: &SqliteStore, root: RootId, leaves: &[u32]) -> Result<(), Error> {
+    let events = leaves.iter().map(|it| success(root, *it, 50)).collect();
+    let results = store.leaf_apply_many(events, NOW).await?;
+    results.into_iter().try_for_each(|it| it.map(|_| ()))
+}
+
+/// The good end of a leaf, with an answer of so many times eight bytes.
+fn success(root: RootId, number: u32, words: usize) -> LeafEvent {
     let mut noise = u64::from(number) + 1;
     let answer = std::iter::repeat_with(|| {
         noise ^= noise << 13;
@@ -49,19 +65,17 @@ async fn succeed(store: &SqliteStore, root: RootId, number: u32) -> Result<(), E
         noise ^= noise << 17;
         noise.to_le_bytes()
     });
-    let event = LeafEvent {
+    LeafEvent {
         leaf: root.leaf(number),
         event: Event::Ended {
             verdict: Verdict::Success,
             reason: Reason::None,
         },
         answer: Some(LeafAnswer {
-            json: answer.take(1_000).flatten().collect(),
+            json: answer.take(words).flatten().collect(),
             said: Said::new([1; 14], "noise".into()),
         }),
-    };
-    let mut results = store.leaf_apply_many(vec![event], NOW).await?;
-    results.remove(0).map(|_| ())
+    }
 }
 
 fn damage(directory: &Path, sql: &str) {

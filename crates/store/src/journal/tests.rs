@@ -44,7 +44,7 @@ fn records_read_back_as_they_were_written() {
                 at: AT,
                 answer: Some(Answered {
                     said: answer(b"").said,
-                    json: b"{\"a\":1}",
+                    json: Some(b"{\"a\":1}"),
                 })
             },
             Record::All {
@@ -55,7 +55,7 @@ fn records_read_back_as_they_were_written() {
             Record::Cancelled { at: AT },
         ]
     );
-    assert_eq!(block.sequence, 9);
+    assert_eq!((block.first, block.last), (9, 9));
     assert_eq!(block.answer(1, 1_048_576).unwrap(), b"{\"a\":1}");
     for (index, number) in [(0, 7), (1, 7), (2, 1), (3, 1), (4, 1)] {
         assert!(matches!(
@@ -63,6 +63,43 @@ fn records_read_back_as_they_were_written() {
             Err(Error::Corrupt(_))
         ));
     }
+}
+
+#[test]
+fn events_are_put_together_without_their_answers_and_answers_stand_alone() {
+    let arrived = Block::open(&sample()).unwrap();
+    let mut compressor = compressor().unwrap();
+    let mut events = BlockWriter::new(3);
+    events.stands_up_to(9);
+    let mut expected = arrived.records().unwrap();
+    for record in &expected {
+        events.event(record);
+    }
+    let events = Block::open(&events.seal(&mut compressor).unwrap()).unwrap();
+    assert_eq!((events.first, events.last), (3, 9));
+    if let Record::Leaf { answer, .. } = &mut expected[1] {
+        answer.as_mut().unwrap().json = None;
+    }
+    assert_eq!(events.records().unwrap(), expected);
+    assert!(events.answer(1, 1_048_576).is_err());
+    let mut again = BlockWriter::new(1);
+    events
+        .records()
+        .unwrap()
+        .iter()
+        .for_each(|it| again.event(it));
+    let again = Block::open(&again.seal(&mut compressor).unwrap()).unwrap();
+    assert_eq!(again.records().unwrap(), expected);
+
+    let mut answers = BlockWriter::new(10);
+    assert_eq!(answers.answer(5, b"five"), 0);
+    assert_eq!(answers.answer(6, b"six"), 1);
+    let answers = Block::open(&answers.seal(&mut compressor).unwrap()).unwrap();
+    assert_eq!(answers.answer(1, 6).unwrap(), b"six");
+    assert!(answers.answer(1, 5).is_err());
+    let found = answers.records().unwrap();
+    let found: Vec<_> = found.iter().filter_map(Record::answer).collect();
+    assert_eq!(found, [(5, &b"five"[..]), (6, b"six")]);
 }
 
 #[test]
@@ -104,8 +141,8 @@ fn no_flipped_bit_changes_what_is_read() {
             bad[at] ^= 1 << bit;
             if let Ok(block) = Block::open(&bad) {
                 assert_eq!(
-                    (block.sequence, &block.records),
-                    (9, &records),
+                    (block.first, block.last, &block.records),
+                    (9, 9, &records),
                     "{at}.{bit}"
                 );
             }
@@ -122,7 +159,8 @@ fn whatever_is_in_a_block_reads_as_an_error_or_as_records() {
             let mut records = good.clone();
             records[at] = value;
             let block = Block {
-                sequence: 1,
+                first: 1,
+                last: 1,
                 records,
             };
             let _ = block.records();

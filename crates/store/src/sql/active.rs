@@ -31,6 +31,8 @@ pub(super) struct Publication {
     pub(super) no_max: Option<i64>,
     pub(super) hosts_added: Vec<HostNo>,
     pub(super) hosts_removed: Vec<HostNo>,
+    /// Whether a root has ended whose answers are to be put into the order of its leaves.
+    pub(super) to_pack: bool,
 }
 
 /// What a commit changed of an unfinished root.

@@ -5,6 +5,7 @@
 //! see what those before them did. Called by the writer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::{Effect, Event, LeafState, RootId, Said, Status, Totals, UnixMillis, limits};
@@ -12,7 +13,7 @@ use model::{Effect, Event, LeafState, RootId, Said, Status, Totals, UnixMillis, 
 use super::active::{Active, Publication, RootChange};
 use super::db::{Db, Value, params};
 use super::rank_count::Counts;
-use super::{outcome, segment};
+use super::{outcome, pack, segment};
 use crate::fold::{self, Fold, Place, Slot};
 use crate::journal::{self, BlockWriter, Compressor};
 use crate::outcome::Outcomes;
@@ -63,6 +64,16 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The numbers of so many journal blocks, which the caller inserts.
+    pub(super) fn block_numbers(&mut self, count: usize) -> Result<Range<u32>, Error> {
+        let first = self.blocks.next;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let end = first.checked_add(count);
+        self.blocks.next =
+            end.ok_or_else(|| Error::Unavailable("the journal has no numbers left".into()))?;
+        Ok(first..self.blocks.next)
+    }
+
     /// A host was inserted.
     pub(super) fn host_added(&mut self, host: HostNo) {
         self.publication.hosts_added.push(host);
@@ -99,10 +110,10 @@ impl<'a> Batch<'a> {
             stage.close_block(&mut blocks);
         }
         blocks.write(self.tx)?;
-        for stage in stages.values() {
-            stage.write(self.tx)?;
-        }
         let mut publication = self.publication;
+        for stage in stages.values() {
+            publication.to_pack |= stage.write(self.tx, blocks.next.saturating_sub(1))?;
+        }
         publication.roots = stages.into_values().map(Stage::into_change).collect();
         Ok((publication, blocks.next))
     }
@@ -377,14 +388,23 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn write(&self, tx: &dyn Db) -> Result<(), Error> {
+    /// Writes down the root; its journal has no block of a number beyond `block`. Returns whether it has
+    /// ended and is to be packed.
+    fn write(&self, tx: &dyn Db, block: u32) -> Result<bool, Error> {
         if self.is_written {
-            return Ok(());
+            return Ok(false);
         }
         let fold = self.fold();
+        let slots: Option<Vec<Slot>> = self.ended.map(|_| {
+            (1_u32..)
+                .zip(fold.slots())
+                .map(|(number, old)| self.slots.get(&number).copied().unwrap_or(old))
+                .collect()
+        });
+        let is_to_pack = slots.as_deref().is_some_and(pack::is_worth);
         tx.execute(
             "UPDATE root SET success = ?, fail = ?, timeout = ?, cancelled_ms = ?, ended_ms = ?,
-               blocks = ? WHERE no = ?",
+               blocks = ?, pack_to = ? WHERE no = ?",
             params![
                 self.totals.success,
                 self.totals.fail,
@@ -392,20 +412,17 @@ impl<'a> Stage<'a> {
                 self.cancelled.map(|it| it.0),
                 self.ended.map(|it| it.0),
                 self.blocks,
+                is_to_pack.then_some(block),
                 fold.no,
             ],
         )?;
-        if self.ended.is_some() {
-            let slots: Vec<Slot> = (1_u32..)
-                .zip(fold.slots())
-                .map(|(number, old)| self.slots.get(&number).copied().unwrap_or(old))
-                .collect();
+        if let Some(slots) = slots {
             segment::write_states(tx, fold.no, &slots)?;
             segment::write_counts(tx, fold.no, &slots)?;
             Counts::of_rows(tx, "no = ?", &[fold.no.into()])?.add(tx)?;
             outcome::write(tx, fold.no, self.outcomes.all())?;
         }
-        Ok(())
+        Ok(is_to_pack)
     }
 
     fn into_change(self) -> RootChange {

@@ -12,7 +12,8 @@ use super::batch::Batch;
 use super::task::View;
 use super::writer::{Message, Weight};
 use super::{
-    Length, ONE, SqlStore, access, host, install_code, leaf, page, retention, setting, task, verify,
+    Length, ONE, SqlStore, access, answer, host, install_code, leaf, retention, setting, task,
+    verify,
 };
 use crate::{
     AccessKey, Applied, Created, Dropped, Error, Host, HostFilter, HostNo, InstallCode, Leaf,
@@ -146,7 +147,7 @@ impl<D: 'static> Store for SqlStore<D> {
         let look = move |view: View<'_>| view.leaf_pick(id);
         let mut page = self
             .read(Length::Short, look, |tx, picked| {
-                page::complete(tx, picked, usize::MAX)
+                answer::complete(tx, picked, usize::MAX)
             })
             .await?;
         Ok(page.rows.pop())
@@ -168,7 +169,7 @@ impl<D: 'static> Store for SqlStore<D> {
             self.length_of_page(query)
         };
         self.read(length, look, move |tx, picked| {
-            page::complete(tx, picked, answers_bytes_max)
+            answer::complete(tx, picked, answers_bytes_max)
         })
         .await
     }
@@ -186,7 +187,7 @@ impl<D: 'static> Store for SqlStore<D> {
             self.length_of(root)
         };
         self.read(length, look, move |tx, picked| {
-            page::complete(tx, picked, answers_bytes_max)
+            answer::complete(tx, picked, answers_bytes_max)
         })
         .await
     }
@@ -401,7 +402,12 @@ impl<D: 'static> Store for SqlStore<D> {
         Ok(lines)
     }
 
+    async fn packed(&self) -> Result<(), Error> {
+        self.packer.done().await
+    }
+
     async fn close(&self) {
+        self.shared.packing.end();
         self.shared.readers.close();
         let (closer, done) = oneshot::channel();
         if self.messages.send(Message::Close(closer)).await.is_ok() {

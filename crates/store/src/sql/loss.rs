@@ -1,5 +1,7 @@
 //! Tests of what a lost connection does, on one that is lost when it is told to.
 
+mod packing;
+
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -28,6 +30,8 @@ enum Fate {
     LostCommitFails,
     /// It is lost likewise, and there is no new one.
     Unreachable,
+    /// After so many commits that stand it is lost likewise.
+    UnreachableAfter(u32),
 }
 
 type Fates = Arc<Mutex<Fate>>;
@@ -80,6 +84,11 @@ impl Db for Connection {
         match *fate {
             Fate::Fine => return self.inner.commit(),
             Fate::LostCommitStands => self.inner.commit()?,
+            Fate::UnreachableAfter(0) => *fate = Fate::Unreachable,
+            Fate::UnreachableAfter(left) => {
+                *fate = Fate::UnreachableAfter(left - 1);
+                return self.inner.commit();
+            }
             Fate::LostCommitFails | Fate::Unreachable => {}
         }
         if *fate != Fate::Unreachable {

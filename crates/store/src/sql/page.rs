@@ -2,7 +2,8 @@
 //!
 //! Owns the walk from root to block of counts to leaf. Without a status filter a page is a range of
 //! ranks; with one, whole roots and whole blocks are passed over by their counts, and only blocks
-//! that the page touches are looked at. By outcome, the blocks from its first leaf on are looked at. Answers are fetched last, one journal block at a time.
+//! that the page touches are looked at. By outcome, the blocks from its first leaf on are looked at.
+//! Answers are fetched last (`answer`).
 
 mod by_counts;
 
@@ -10,12 +11,10 @@ use std::borrow::Cow;
 
 use model::{OutcomeId, RootId, Status, Totals, UnixMillis, limits};
 
-use super::db::{Db, params};
 use super::task::{self, Lane, View};
 use super::{outcome, segment};
-use crate::fold::{Fold, Place, Slot};
-use crate::journal::Block;
-use crate::{Error, HostNo, Leaf, LeafQuery, Page, PageRequest, RootQuery};
+use crate::fold::{Fold, Slot};
+use crate::{Error, HostNo, LeafQuery, PageRequest, RootQuery};
 
 /// A set of statuses.
 #[derive(Clone, Copy)]
@@ -74,12 +73,14 @@ enum Leaves<'a> {
 
 /// A leaf that is on the page.
 #[derive(Clone, Copy, Debug)]
-struct Pick {
-    root: RootId,
-    created: UnixMillis,
-    number: u32,
-    host: HostNo,
-    slot: Slot,
+pub(super) struct Pick {
+    /// The root's number in the store.
+    pub(super) no: i64,
+    pub(super) root: RootId,
+    pub(super) created: UnixMillis,
+    pub(super) number: u32,
+    pub(super) host: HostNo,
+    pub(super) slot: Slot,
 }
 
 /// Collects a page: passes over `skip` leaves, then keeps up to `room`.
@@ -93,10 +94,12 @@ struct Collector {
 }
 
 impl Leaves<'_> {
-    fn id(&self) -> (RootId, UnixMillis) {
+    fn id(&self) -> (i64, RootId, UnixMillis) {
         match self {
-            Self::Active(fold) => (fold.root.id, fold.root.created_at),
-            Self::Stored { id, created, .. } => (*id, *created),
+            Self::Active(fold) => (fold.no, fold.root.id, fold.root.created_at),
+            Self::Stored {
+                no, id, created, ..
+            } => (*no, *id, *created),
         }
     }
 
@@ -136,7 +139,7 @@ impl Leaves<'_> {
 
     /// Leaves `first` to `last`, both of this root.
     fn slice(&self, first: u32, last: u32) -> Result<Vec<Pick>, Error> {
-        let (root, created) = self.id();
+        let (no, root, created) = self.id();
         let (hosts, slots): (Vec<_>, Vec<_>) = match self {
             Self::Active(fold) => (
                 (first..=last).filter_map(|it| fold.host(it)).collect(),
@@ -153,6 +156,7 @@ impl Leaves<'_> {
         let leaves = (first..=last).zip(hosts).zip(slots);
         Ok(leaves
             .map(|((number, host), slot)| Pick {
+                no,
                 root,
                 created,
                 number,
@@ -259,8 +263,8 @@ impl Collector {
 /// The rows of a page before their answers are fetched.
 #[derive(Debug)]
 pub(super) struct Picked {
-    picks: Vec<Pick>,
-    total: u64,
+    pub(super) picks: Vec<Pick>,
+    pub(super) total: u64,
 }
 
 impl<'a> View<'a> {
@@ -386,80 +390,5 @@ impl<'a> View<'a> {
             collector.take(&Leaves::Active(fold))?;
         }
         Ok(total)
-    }
-}
-
-/// Completes rows that were picked; reads the journal for up to so many bytes of answers.
-pub(super) fn complete(
-    tx: &dyn Db,
-    picked: Picked,
-    answers_bytes_max: usize,
-) -> Result<Page<Leaf>, Error> {
-    let mut rows: Vec<Leaf> = picked
-        .picks
-        .iter()
-        .map(|pick| Leaf {
-            id: pick.root.leaf(pick.number),
-            host: pick.host,
-            state: pick.slot.state(pick.created),
-            answer: None,
-            answer_left_out: false,
-        })
-        .collect();
-    if answers_bytes_max > 0 {
-        let placed = rows.iter_mut().zip(&picked.picks);
-        let mut wanted: Vec<_> = placed
-            .filter_map(|(row, pick)| Some((pick.slot.place()?, row)))
-            .collect();
-        wanted.sort_by_key(|(place, _)| place.block);
-        let mut answers = Answers::new(tx);
-        let mut room = answers_bytes_max;
-        for (place, row) in wanted {
-            if room == 0 {
-                row.answer_left_out = true;
-                continue;
-            }
-            let answer = answers.read(place, row.id.number)?;
-            room = room.saturating_sub(answer.len());
-            row.answer = Some(answer);
-        }
-    }
-    Ok(Page {
-        rows,
-        total: picked.total,
-    })
-}
-
-/// Reads answers from the journal; fast if the places come in the order of their blocks.
-pub(super) struct Answers<'a> {
-    tx: &'a dyn Db,
-    open: Option<(u32, Block)>,
-}
-
-impl<'a> Answers<'a> {
-    pub(super) fn new(tx: &'a dyn Db) -> Self {
-        Self { tx, open: None }
-    }
-
-    /// The answer of leaf `number` at this place.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if there is none.
-    pub(super) fn read(&mut self, place: Place, number: u32) -> Result<Vec<u8>, Error> {
-        let block = match self.open.take().filter(|it| it.0 == place.block) {
-            Some((_, block)) => block,
-            None => self.block(place.block)?,
-        };
-        let answer = block.answer(place.index, number);
-        self.open = Some((place.block, block));
-        answer
-    }
-
-    fn block(&self, number: u32) -> Result<Block, Error> {
-        let sql = "SELECT data FROM journal WHERE block = ?";
-        let block = self
-            .tx
-            .row(sql, params![number], |row| Block::open(row.get(0)?))?;
-        block.ok_or_else(|| Error::Corrupt(format!("journal block {number} is gone")))
     }
 }

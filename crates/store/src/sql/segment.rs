@@ -30,6 +30,29 @@ pub(super) fn write_states(tx: &dyn Db, root: i64, slots: &[Slot]) -> Result<(),
     })
 }
 
+/// Writes the leaves from number `first` on again, of a root that has ended: those of one segment.
+pub(super) fn rewrite_states(
+    tx: &dyn Db,
+    root: i64,
+    first: u32,
+    slots: &[Slot],
+) -> Result<(), Error> {
+    let mut data = Vec::with_capacity(slots.len().saturating_mul(Slot::BYTES));
+    for slot in slots {
+        slot.encode(&mut data);
+    }
+    tx.execute(
+        "UPDATE state_segment SET data = ? WHERE segment = ?",
+        params![&data, segment_of(root, first)],
+    )?;
+    Ok(())
+}
+
+/// The number of the segment with leaf `number`.
+fn segment_of(root: i64, number: u32) -> i64 {
+    (root << SEGMENT_BITS) | i64::from(number.saturating_sub(1) / limits::SEGMENT_LEAVES)
+}
+
 fn write<T: Copy>(
     tx: &dyn Db,
     table: &str,
@@ -157,12 +180,11 @@ fn read<T>(
     if first == 0 || last < first {
         return Ok(Vec::new());
     }
-    let segment =
-        |number: u32| (root << SEGMENT_BITS) | i64::from((number - 1) / limits::SEGMENT_LEAVES);
     let wanted = size(last - first + 1);
     let mut skipped = size((first - 1) % limits::SEGMENT_LEAVES);
     let mut items = Vec::with_capacity(wanted);
-    tx.query(sql, params![segment(first), segment(last)], &mut |row| {
+    let segments = params![segment_of(root, first), segment_of(root, last)];
+    tx.query(sql, segments, &mut |row| {
         let data: &[u8] = row.get(0)?;
         for bytes in data
             .chunks(width)

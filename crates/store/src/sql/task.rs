@@ -25,11 +25,13 @@ pub(super) struct RootRow {
     pub(super) no: i64,
     /// Blocks of its journal.
     pub(super) blocks: u32,
+    /// Whether its answers are still to be put into the order of its leaves.
+    pub(super) is_to_pack: bool,
     pub(super) root: Root,
 }
 
 const COLUMNS: &str = "no, id, type, source, name, operator, created_ms, deadline_ms, \
-                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks, rerun_of, plan";
+                       cancelled_ms, ended_ms, total, success, fail, timeout, work, blocks, rerun_of, plan, pack_to";
 
 /// Reads a row of [`COLUMNS`]; unfinished leaves are taken for waiting.
 pub(super) fn root_of(row: Row<'_>) -> Result<RootRow, Error> {
@@ -39,6 +41,7 @@ pub(super) fn root_of(row: Row<'_>) -> Result<RootRow, Error> {
     Ok(RootRow {
         no: row.get(0)?,
         blocks: row.get(15)?,
+        is_to_pack: row.get::<Option<i64>>(18)?.is_some(),
         root: Root {
             id: RootId::from_bytes(row.get(1)?),
             task_type,
@@ -288,7 +291,7 @@ impl<'a> Lane<'a> {
         );
         let params = self.params(&[rank, view.active.no_max()]);
         view.tx
-            .row(&sql, &params, |row| Ok((root_of(row)?, row.get(18)?)))
+            .row(&sql, &params, |row| Ok((root_of(row)?, row.get(19)?)))
     }
 
     /// The rank and the row of the root of this number, if it belongs to the lane.
@@ -298,7 +301,7 @@ impl<'a> Lane<'a> {
             self.rank, self.filter
         );
         view.tx.row(&sql, &self.params(&[no]), |row| {
-            Ok((row.get(18)?, root_of(row)?.root))
+            Ok((row.get(19)?, root_of(row)?.root))
         })
     }
 

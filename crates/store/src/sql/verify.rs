@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use model::{Event, RootId, Status, Totals};
 
+use super::answer::Answers;
 use super::batch::Batch;
 use super::db::{Db, params};
-use super::page::Answers;
 use super::task::{self, RootRow};
 use super::{outcome, rank_count, retention, segment};
 use crate::Error;
@@ -66,6 +66,7 @@ fn rebuild(tx: &dyn Db, row: RootRow) -> Result<Fold, Error> {
         no,
         blocks,
         mut root,
+        ..
     } = row;
     let total = root.totals.total();
     segment::check_lengths(tx, no, total, root.ended_at.is_some())?;
@@ -78,16 +79,17 @@ fn rebuild(tx: &dyn Db, row: RootRow) -> Result<Fold, Error> {
     let mut fold = Fold::new(no, root, hosts);
     let mut last = 0;
     loop {
-        let before = fold.blocks;
+        let mut read = 0;
         tx.query(
             "SELECT block, data FROM journal WHERE root_no = ? AND block > ? ORDER BY block LIMIT ?",
             params![no, last, BLOCKS_AT_ONCE],
             &mut |row| {
+                read += 1;
                 last = row.get(0)?;
                 replay(&mut fold, last, &Block::open(row.get(1)?)?)
             },
         )?;
-        if fold.blocks - before < BLOCKS_AT_ONCE {
+        if read < BLOCKS_AT_ONCE {
             break;
         }
     }
@@ -102,13 +104,13 @@ fn rebuild(tx: &dyn Db, row: RootRow) -> Result<Fold, Error> {
 }
 
 fn replay(fold: &mut Fold, number: u32, block: &Block) -> Result<(), Error> {
-    fold.blocks += 1;
-    if block.sequence != fold.blocks {
+    let expected = fold.blocks.saturating_add(1);
+    if block.first != expected || block.last < expected {
         return Err(Error::Corrupt(format!(
-            "block {} of its journal is missing",
-            fold.blocks
+            "block {expected} of its journal is missing"
         )));
     }
+    fold.blocks = block.last;
     fold.replay(number, &block.records()?)
 }
 
@@ -175,6 +177,9 @@ fn root(tx: &dyn Db, no: i64) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
     let row = row(tx, no)?;
     let stored = row.root.clone();
+    if row.is_to_pack && stored.ended_at.is_none() {
+        lines.push("it is to be packed and has not ended".into());
+    }
     let fold = rebuild(tx, row)?;
     let (totals, journal) = (stored.totals, &fold.root);
     if journal.totals.total() != totals.total() {

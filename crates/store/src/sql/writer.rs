@@ -51,16 +51,28 @@ pub(super) struct Weight {
 pub(super) trait Job: Send {
     /// How much it adds.
     fn weight(&self) -> Weight;
+    /// Whether others see what it does.
+    fn is_seen(&self) -> bool;
     /// Does its work within the commit. An error is one that has undone the whole commit.
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Failure>;
     /// Tells the caller; `failure` if the commit failed.
     fn answer(self: Box<Self>, failure: Option<&Failure>);
 }
 
+/// What a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It changes the file itself, so an error has to undo its part of it.
+    Changes,
+    /// It only stages, and leaves the file to the end of the commit.
+    Stages,
+    /// It changes the file, and nothing that anybody reads from it.
+    Packs,
+}
+
 /// A command made of a closure, with a caller who waits.
 pub(super) struct Task<T, F> {
-    /// Whether it changes the file itself, so that an error has to undo its part of it.
-    pub(super) is_guarded: bool,
+    pub(super) kind: Kind,
     pub(super) weight: Weight,
     pub(super) work: Option<F>,
     pub(super) result: Option<Result<T, Error>>,
@@ -76,12 +88,16 @@ where
         self.weight
     }
 
+    fn is_seen(&self) -> bool {
+        self.kind != Kind::Packs
+    }
+
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), Failure> {
         let Some(work) = self.work.take() else {
             return Ok(());
         };
         let tx = batch.tx;
-        if !self.is_guarded {
+        if self.kind == Kind::Stages {
             self.result = Some(work(batch));
             return Ok(());
         }
@@ -200,8 +216,14 @@ impl Writer {
         let committed = self.connect().and_then(|()| self.transact(&mut jobs));
         let failure = match committed {
             Ok(publication) => {
-                self.shared
-                    .change(|it| Arc::make_mut(it).publish(publication));
+                let is_to_pack = publication.to_pack;
+                if jobs.iter().any(|it| it.is_seen()) {
+                    self.shared
+                        .change(|it| Arc::make_mut(it).publish(publication));
+                }
+                if is_to_pack {
+                    self.shared.packing.ask();
+                }
                 None
             }
             Err(failure) => {
@@ -233,6 +255,7 @@ impl Writer {
         self.again = Backoff::default();
         self.connection = Some(loaded.connection);
         self.shared.change(|it| *it = Arc::new(loaded.active));
+        self.shared.packing.ask();
         Ok(())
     }
 

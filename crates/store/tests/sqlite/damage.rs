@@ -43,6 +43,10 @@ async fn verify_finds_what_was_damaged_on_purpose() {
             "differ about its cancellation",
         ),
         (
+            "UPDATE root SET pack_to = 4 WHERE no = 2",
+            "root number 2: it is to be packed and has not ended",
+        ),
+        (
             "UPDATE root SET ended_ms = 5 WHERE no = 1",
             "says that it ended",
         ),

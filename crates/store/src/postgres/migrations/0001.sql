@@ -19,6 +19,7 @@ CREATE TABLE root (
   fail BIGINT NOT NULL DEFAULT 0,
   timeout BIGINT NOT NULL DEFAULT 0,
   blocks BIGINT NOT NULL DEFAULT 0,
+  pack_to BIGINT,
   rank_type BIGINT NOT NULL,
   cum_type BIGINT NOT NULL,
   rank_source BIGINT NOT NULL,
@@ -36,6 +37,9 @@ CREATE INDEX root_source_created ON root(type, source, created_ms, no);
 CREATE UNIQUE INDEX root_source_rank ON root(type, source, rank_source);
 CREATE INDEX root_source_cum ON root(type, source, cum_source, no);
 CREATE INDEX root_unfinished ON root(no) WHERE ended_ms IS NULL;
+-- Where it is set, the answers in the root's journal blocks of a number up to it are still to be put
+-- into the order of the leaves.
+CREATE INDEX root_to_pack ON root(no) WHERE pack_to IS NOT NULL;
 
 -- Hosts of a root: 256 numbers of 8 bytes. `segment` is root.no << 12 | (leaf number - 1) >> 8.
 CREATE TABLE host_segment (segment BIGINT PRIMARY KEY, data BYTEA NOT NULL);
@@ -80,7 +84,7 @@ CREATE TABLE source_count (
 );
 
 -- What happened, in order. The truth that states and counts derive from. The blocks of a root are
--- numbered inside, from 1 to root.blocks.
+-- numbered inside, from 1 to root.blocks; one may stand for several.
 CREATE TABLE journal (block BIGINT PRIMARY KEY, root_no BIGINT NOT NULL, data BYTEA NOT NULL);
 -- Compressed already.
 ALTER TABLE journal ALTER COLUMN data SET STORAGE EXTERNAL;

@@ -17,6 +17,7 @@ CREATE TABLE root (
   fail INTEGER NOT NULL DEFAULT 0,
   timeout INTEGER NOT NULL DEFAULT 0,
   blocks INTEGER NOT NULL DEFAULT 0,
+  pack_to INTEGER,
   rank_type INTEGER NOT NULL,
   cum_type INTEGER NOT NULL,
   rank_source INTEGER NOT NULL,
@@ -34,6 +35,9 @@ CREATE INDEX root_source_created ON root(type, source, created_ms);
 CREATE UNIQUE INDEX root_source_rank ON root(type, source, rank_source);
 CREATE INDEX root_source_cum ON root(type, source, cum_source);
 CREATE INDEX root_unfinished ON root(no) WHERE ended_ms IS NULL;
+-- Where it is set, the answers in the root's journal blocks of a number up to it are still to be put
+-- into the order of the leaves.
+CREATE INDEX root_to_pack ON root(no) WHERE pack_to IS NOT NULL;
 
 -- Hosts of a root: 256 numbers of 8 bytes. `segment` is root.no << 12 | (leaf number - 1) >> 8.
 CREATE TABLE host_segment (segment INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
@@ -78,7 +82,7 @@ CREATE TABLE source_count (
 ) STRICT, WITHOUT ROWID;
 
 -- What happened, in order. The truth that states and counts derive from. The blocks of a root are
--- numbered inside, from 1 to root.blocks.
+-- numbered inside, from 1 to root.blocks; one may stand for several.
 CREATE TABLE journal (block INTEGER PRIMARY KEY, root_no INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE INDEX journal_root ON journal(root_no);
 
