@@ -416,7 +416,8 @@ mod tests {
         let own = Subject::sickbay(Path::new("/nowhere"), None, None);
         let show: Show = Arc::new(|_| panic!("nothing may run"));
         let temporary = Temporary::new().unwrap();
-        report(&argument, server.endpoint(), None, &own, &show, &temporary).await
+        let reporting = report(&argument, server.endpoint(), None, &own, &show, &temporary);
+        Box::pin(reporting).await
     }
 
     /// Shows the keys 1 and 2 and sends an order that 2 signed.

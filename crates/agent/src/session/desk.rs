@@ -318,9 +318,7 @@ impl Desk {
             warn!(leaf.id = %leaf, error = %error, "no directory for files of this leaf");
         }
         let (stop, stopped) = oneshot::channel();
-        let progress = self.news.progress();
-        let telling = (waiting.progress_ms > 0)
-            .then(|| Telling::new(progress.clone(), waiting.progress_ms, Instant::now()));
+        let (progress, telling) = self.news.begin(waiting.progress_ms);
         let job = Job {
             leaf,
             work: waiting.work,

@@ -54,9 +54,15 @@ pub(super) struct News {
 }
 
 impl News {
-    /// For work whose progress the node wants to know.
-    pub(super) fn progress(&self) -> Progress {
-        Progress::telling(Arc::clone(&self.changed))
+    /// What work that begins tells, and how it is told if its order asks for it every `pause_ms`; 0: not
+    /// at all.
+    pub(super) fn begin(&self, pause_ms: u64) -> (Progress, Option<Telling>) {
+        if pause_ms == 0 {
+            return (Progress::default(), None);
+        }
+        let progress = Progress::telling(Arc::clone(&self.changed));
+        let telling = Telling::new(progress.clone(), pause_ms, Instant::now());
+        (progress, Some(telling))
     }
 }
 

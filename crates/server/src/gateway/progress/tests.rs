@@ -4,7 +4,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use model::{HostUuid, RootId, TaskType, UnixMillis, limits};
 use prost::Message as _;
 use protocol::frame::{
-    Down, DownFrame, Heartbeat, Hello, PROTOCOL_VERSION, Up, UpFrame, refusal, session_message,
+    Down, DownFrame, Heartbeat, Hello, PROTOCOL_VERSION, Up, UpFrame, session_message,
 };
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use store::{NewHost, NewRoot};
