@@ -60,6 +60,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let node = Node::open(Options {
             data: folder.path().to_owned(),
+            database: crate::Database::File,
             listen: "127.0.0.1:0".parse().unwrap(),
             certificate: None,
             root_key: None,
@@ -78,6 +79,7 @@ impl House {
                 public_key: key(seed).public_key().as_ref().to_vec(),
                 name: format!("host-{seed}"),
                 group: "default".to_owned(),
+                labels: model::Labels::default(),
                 facts: "{}".to_owned(),
                 agent_version: "1".to_owned(),
                 created_at: now,
