@@ -1,3 +1,5 @@
+//! What is said of running work on a session, and what to whom not.
+
 use super::*;
 use model::limits;
 use protocol::frame;

@@ -239,7 +239,7 @@ fn running(hosts: u32) -> String {
 #[test]
 fn a_running_host_shows_its_output_so_far_a_few_their_last_lines_and_many_nothing() {
     let one = "1 host: DISPATCH\n  hosts  │ web-1\n  said   │ running\n  \
-               now    │ 100 bytes of output, the last 9 of them here\n  so far │ a\n         │ b\u{fffd}[2J\n\n";
+               now    │ 100 bytes of output, the last 8 of them here\n  so far │ a\n         │ b\u{fffd}[2J\n\n";
     assert_eq!(running(1), one);
     let few = running(HOSTS_MAX);
     for host in 1..=HOSTS_MAX {
