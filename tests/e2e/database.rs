@@ -2,7 +2,7 @@
 
 use model::TaskType::ClientDevOps;
 use serde_json::json;
-use tests::{Agent, Server, binary, new_database, run};
+use tests::{Agent, Server, binary, new_database, postgres_tool, run};
 
 #[tokio::test]
 async fn a_server_on_postgresql_works_and_goes_on_after_a_crash() {
@@ -37,7 +37,8 @@ async fn a_second_node_on_the_same_database_is_refused() {
 
 #[tokio::test]
 async fn looking_after_it_says_what_is_the_databases_own_job() {
-    let mut server = Server::start_on(&new_database().await, &[]).await;
+    let store = new_database().await;
+    let mut server = Server::start_on(&store, &[]).await;
     let agent = Agent::online(&server).await;
     let root = server
         .create(ClientDevOps, json!({"command": "echo one"}))
@@ -53,6 +54,13 @@ async fn looking_after_it_says_what_is_the_databases_own_job() {
     assert!(said.err.contains("pg_dump"), "{said:?}");
     assert!(backup.join("secret.key").is_file());
 
+    // The database's own tools copy it while the node runs.
+    let dump = server.folder().join("dump");
+    let mut tool = postgres_tool("pg_dump");
+    tool.args(["--format=custom", "--file"]).arg(&dump);
+    let said = run(tool.arg(&store)).await;
+    assert_eq!(said.code, 0, "{said:?}");
+
     let offline = ["admin", "verify", "--data", data];
     let said = server.sickbay(&offline).await;
     assert_eq!(said.code, 1, "{said:?}");
@@ -62,7 +70,12 @@ async fn looking_after_it_says_what_is_the_databases_own_job() {
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
     assert!(said.err.contains("as the journals tell"), "{said:?}");
 
-    // The keys come back, and open what the database has.
+    // Both come back, and the keys open what the database has.
+    let store = new_database().await;
+    let mut tool = postgres_tool("pg_restore");
+    let said = run(tool.args(["--dbname", &store]).arg(&dump)).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    server.move_to(&store);
     let new = restored.to_str().unwrap();
     let said = server
         .sickbay(&["admin", "restore", "--from", to, "--data", new])
@@ -71,6 +84,8 @@ async fn looking_after_it_says_what_is_the_databases_own_job() {
     assert!(said.err.contains("pg_restore"), "{said:?}");
     std::fs::remove_dir_all(data).unwrap();
     std::fs::rename(&restored, data).unwrap();
+    let said = server.sickbay(&offline).await;
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
 
     // Nobody starts on an empty file by mistake.
     let mut command = tokio::process::Command::new(binary("sickbay"));

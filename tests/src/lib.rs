@@ -21,7 +21,7 @@ mod wait;
 pub use agent::Agent;
 pub use disk::{Disk, Sickness};
 pub use http::{Reply, Request, now_ms, unique};
-pub use postgres::{Postgres, give, new_database};
+pub use postgres::{Postgres, give, new_database, postgres_tool};
 pub use program::{Program, Said, binary, run, shell};
 pub use server::{ROOT_ID, ROOT_SECRET, Server};
 pub use volume::Volume;

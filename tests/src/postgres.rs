@@ -26,6 +26,15 @@ pub async fn new_database() -> String {
     format!("{server}/{name}")
 }
 
+/// One of the programs that come with PostgreSQL.
+///
+/// # Panics
+/// Nobody said where they are.
+#[must_use]
+pub fn postgres_tool(name: &str) -> Command {
+    Command::new(program(name))
+}
+
 /// A server of a test's own. It is stopped when this goes away.
 #[derive(Debug)]
 pub struct Postgres {
@@ -271,7 +280,7 @@ fn variable(name: &str) -> String {
 }
 
 async fn psql(url: &str, sql: &str) -> String {
-    let mut command = Command::new(program("psql"));
+    let mut command = postgres_tool("psql");
     command.args([
         "--no-psqlrc",
         "--quiet",

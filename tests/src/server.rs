@@ -119,6 +119,11 @@ impl Server {
         self.program = program;
     }
 
+    /// Lets it have its database elsewhere, from the next start on.
+    pub fn move_to(&mut self, store: &str) {
+        self.setup.store = Some(store.to_owned());
+    }
+
     /// Kills it without warning.
     pub async fn kill9(&mut self) {
         self.program.kill9().await;
