@@ -51,8 +51,8 @@ pub(super) enum Error {
     )]
     UnknownAuthority,
     #[error(
-        "the certificate of the database's server is not made for the name in the URL: use a name that \
-         it is made for, or sslmode=verify-ca if its authority serves no others"
+        "the certificate of the database's server is not made for the name in the URL: use one of the \
+         names in its subjectAltName, or sslmode=verify-ca if its authority serves nobody else"
     )]
     WrongName,
     #[error("the URL has no host name that a certificate can be made for")]
