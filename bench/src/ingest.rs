@@ -87,6 +87,7 @@ pub(crate) async fn run(leaves: u32, url: Option<&str>) -> anyhow::Result<Value>
         "answer_bytes": answer(1).len(),
         "written_bytes_per_result": per_result(arrived.written - begun.written),
         "open_again_ms": ms(opening),
+        "open_again_cpu_ms": opened.cpu_ms - arrived.cpu_ms,
         "pack_ms": ms(packing),
         "pack_cpu_ms": packed.cpu_ms - opened.cpu_ms,
         "packed_written_bytes_per_result": per_result(packed.written - opened.written),

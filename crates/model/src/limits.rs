@@ -144,7 +144,7 @@ pub const PACK_LEAVES_MIN: usize = 256;
 /// A root is packed if a page of its leaves needs more journal blocks than this.
 pub const PACK_PAGE_BLOCKS: usize = 4;
 /// While others write, packing rests this many times as long as it works.
-pub const PACK_REST: u32 = 4;
+pub const PACK_REST: u32 = 9;
 /// Leaves of one packed segment of states or hosts.
 pub const SEGMENT_LEAVES: u32 = 256;
 /// Leaves of one block of counts.

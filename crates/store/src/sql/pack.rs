@@ -22,8 +22,8 @@ use crate::journal::{Block, BlockWriter, Compressor, Record};
 
 /// Pages of a root that are looked at to find out whether packing pays.
 const PAGES_LOOKED_AT: usize = 256;
-/// Journal blocks that are read at once.
-const BLOCKS_AT_ONCE: u32 = 64;
+/// Journal blocks that are read at once; a driver may hold all of them, of a MiB each if answers are long.
+const BLOCKS_AT_ONCE: u32 = 16;
 /// Segments of states that one commit rewrites, about, where few leaves have an answer.
 const SEGMENTS_ENOUGH: usize = 64;
 /// What an answer takes in memory beside its bytes.
@@ -127,7 +127,6 @@ pub(super) struct Gathered {
     first: u32,
     end: Option<u32>,
     bytes: usize,
-    bytes_max: usize,
     answers: BTreeMap<u32, (Place, Vec<u8>)>,
 }
 
@@ -138,7 +137,6 @@ impl Gathered {
             first,
             end: None,
             bytes: 0,
-            bytes_max: limits::PACK_BYTES_MAX,
             answers: BTreeMap::new(),
         }
     }
@@ -155,7 +153,7 @@ impl Gathered {
             self.bytes += json.len() + ANSWER_OVERHEAD_BYTES;
             let place = Place { block, index };
             self.answers.insert(number, (place, json.to_vec()));
-            while self.bytes > self.bytes_max && self.answers.len() > 1 {
+            while self.bytes > limits::PACK_BYTES_MAX && self.answers.len() > 1 {
                 let Some((number, (_, json))) = self.answers.pop_last() else {
                     break;
                 };
