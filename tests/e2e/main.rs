@@ -20,6 +20,7 @@ mod database;
 mod database_loss;
 mod database_tls;
 mod disk;
+mod fix;
 mod house;
 mod labels;
 mod manual;

@@ -89,11 +89,15 @@ pub async fn run(
         now_ms: crate::config::now().0,
     });
     let (probes, found) = probe::run_all(&context, progress).await;
+    let mut findings = rank::rank(found);
+    for finding in &mut findings {
+        probe::complete(finding, subject);
+    }
     let mut report = CheckReport {
         subject: work.subject.clone(),
         problem_type: work.problem_type.clone(),
         mode: work.mode,
-        findings: rank::rank(found),
+        findings,
         probes,
         duration_ms: millis(started.elapsed()),
         bundle: None,

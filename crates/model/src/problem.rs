@@ -1,5 +1,7 @@
 //! The catalogue of problem types: what an operator can complain of.
 
+use crate::Text;
+
 /// One kind of complaint. Ids and names are stable; append only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProblemType {
@@ -7,10 +9,8 @@ pub struct ProblemType {
     pub id: u8,
     /// Machine name on the wire (`problemType`).
     pub name: &'static str,
-    /// English text.
-    pub en: &'static str,
-    /// Chinese text.
-    pub zh: &'static str,
+    /// What the complaint is.
+    pub text: Text,
 }
 
 impl ProblemType {
@@ -130,7 +130,8 @@ impl ProblemType {
     ];
 
     const fn of(id: u8, name: &'static str, en: &'static str, zh: &'static str) -> Self {
-        Self { id, name, en, zh }
+        let text = Text { en, zh };
+        Self { id, name, text }
     }
 
     /// The problem type of that machine name.

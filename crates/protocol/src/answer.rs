@@ -1,5 +1,7 @@
 //! What a host answered: the JSON that an agent sends with a result and that the store keeps.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The answer of one leaf. At most [`model::limits::ANSWER_BYTES_MAX`] bytes of JSON.
@@ -41,7 +43,8 @@ pub struct CheckReport {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Code of a [`model::Cause`].
     pub cause: u16,
@@ -49,6 +52,22 @@ pub struct Finding {
     pub summary: String,
     /// What was seen: the line, the number, the command to see it oneself.
     pub evidence: Vec<String>,
+    /// Code of the found cause of which this one is a symptom; absent: a root cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained_by: Option<u16>,
+    /// What the words of [`model::Placeholder`] mean on this host, for the commands of its fixes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<String, String>,
+}
+
+impl Finding {
+    /// The template with what is known here.
+    ///
+    /// # Errors
+    /// [`model::template::Unknown`]: it needs what the finding does not know.
+    pub fn fill(&self, template: &str) -> Result<String, model::template::Unknown> {
+        model::template::fill(template, |it| self.known.get(it.word()).map(String::as_str))
+    }
 }
 
 /// How one probe went.
@@ -262,4 +281,30 @@ pub struct Autorun {
     pub path: String,
     /// Its name.
     pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_without_what_came_later_is_a_root_that_knows_nothing() {
+        let old = r#"{"cause":2401,"summary":"full","evidence":["/var"]}"#;
+        let finding: Finding = serde_json::from_str(old).unwrap();
+        assert_eq!((finding.explained_by, finding.known.len()), (None, 0));
+        assert_eq!(serde_json::to_string(&finding).unwrap(), old);
+        assert!(finding.fill("df -h PATH").is_err());
+    }
+
+    #[test]
+    fn a_command_is_made_of_what_the_finding_knows() {
+        let finding = Finding {
+            explained_by: Some(2803),
+            known: [("PATH".to_owned(), "/my data".to_owned())].into(),
+            ..Finding::default()
+        };
+        assert_eq!(finding.fill("df -h PATH").unwrap(), "df -h '/my data'");
+        let text = serde_json::to_string(&finding).unwrap();
+        assert!(text.contains(r#""explainedBy":2803"#), "{text}");
+    }
 }

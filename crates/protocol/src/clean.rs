@@ -4,7 +4,7 @@
 //! Owns which characters and how much of them a host may say. Never judges what is said. Called by
 //! the node on everything that comes in.
 
-use model::limits;
+use model::{Placeholder, limits};
 
 use crate::answer::{
     Account, Answer, AssetReport, Autorun, BundleInfo, CheckReport, CronJob, Finding, KernelModule,
@@ -212,10 +212,16 @@ impl CheckReport {
                 cause: _,
                 summary,
                 evidence,
+                explained_by: _,
+                known,
             } = finding;
             line(summary, limits::ANSWER_LINE_BYTES_MAX);
             let texts_max = limits::FINDING_EVIDENCE_MAX;
             lines(evidence, texts_max, limits::ANSWER_LINE_BYTES_MAX);
+            known.retain(|word, value| {
+                Placeholder::find(word)
+                    .is_some_and(|it| it.accepts(value) && value.chars().all(|c| of_line(c) == c))
+            });
         }
         probes.truncate(limits::CHECK_PROBES_MAX);
         for ProbeRun { name, note, .. } in probes {

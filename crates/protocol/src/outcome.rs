@@ -140,6 +140,7 @@ mod tests {
             cause: *cause,
             summary: evidence.to_owned(),
             evidence: vec![evidence.to_owned()],
+            ..Finding::default()
         };
         Answer {
             check: Some(CheckReport {

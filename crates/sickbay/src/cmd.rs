@@ -66,7 +66,7 @@ enum Command {
     /// List what a check can be about
     #[command(subcommand)]
     Problem(problem::Command),
-    /// Explain a cause or fix code; needs no control plane
+    /// Explain a cause or fix, by its code, its name or words in its text; needs no control plane
     Explain(explain::Args),
     /// Call any operation of the API
     Api(api::Args),
@@ -131,6 +131,11 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A language by its word on the wire.
+fn language(word: &str) -> Result<model::Language, String> {
+    model::Language::from_wire(word).ok_or_else(|| "a language is en or zh".to_owned())
+}
+
 /// A moment some hours from now, in ms since the Unix epoch.
 #[expect(
     clippy::disallowed_methods,
@@ -178,8 +183,10 @@ mod tests {
             "access key disable AK",
             "access policy put ann read --document {}",
             "access token create --bearer",
-            "problem list --language zh",
+            "problem list --lang zh",
             "explain 2401",
+            "explain certificate expired --lang zh",
+            "task create CLIENT_DEV_OPS --fix 1103 --from-task 0123456789ab01020304050600000000 --yes",
             "api ListUsers a=b --endpoint https://a",
         ] {
             let words = std::iter::once("sickbay").chain(line.split(' '));
@@ -195,6 +202,9 @@ mod tests {
             "admin restore --from /b",
             "server --keep-days -1",
             "task create CLIENT_DEV_OPS --all -p command",
+            "task create CLIENT_DEV_OPS --fix 1103",
+            "task create CLIENT_DEV_OPS --fix 1301 --from-task 0123456789ab01020304050600000000",
+            "explain",
         ] {
             let words = std::iter::once("sickbay").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

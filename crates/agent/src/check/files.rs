@@ -71,14 +71,9 @@ impl std::fmt::Display for Owned {
     }
 }
 
-fn wrong(path: &Path, summary: String, evidence: String) -> Finding {
+fn wrong(cause: Cause, path: &Path, summary: String, evidence: String) -> Finding {
     let shown = path.display().to_string();
-    finding(
-        Cause::PathNotAccessible,
-        summary,
-        vec![evidence],
-        &[("PATH", &shown)],
-    )
+    finding(cause, summary, vec![evidence], &[("PATH", &shown)])
 }
 
 fn judge_dir(dir: &Path, owned: &Owned, agent_uid: Option<u32>) -> Vec<Finding> {
@@ -86,21 +81,19 @@ fn judge_dir(dir: &Path, owned: &Owned, agent_uid: Option<u32>) -> Vec<Finding> 
     let mut findings = Vec::new();
     if !owned.is_dir {
         let summary = format!("The data directory {shown} is not a directory.");
-        findings.push(wrong(dir, summary, format!("{shown} {owned}")));
+        let evidence = format!("{shown} {owned}");
+        findings.push(wrong(Cause::PathNotAccessible, dir, summary, evidence));
     } else if owned.mode & 0o002 != 0 {
         let summary = format!("Every user may write into the data directory {shown}.");
-        findings.push(wrong(
-            dir,
-            summary,
-            format!("{shown} {owned}; chmod 0700 {shown}"),
-        ));
+        let evidence = format!("{shown} {owned}; 0700 is right");
+        findings.push(wrong(Cause::PathExposed, dir, summary, evidence));
     }
     if let Some(uid) = agent_uid.filter(|it| *it != owned.uid && *it != 0) {
         let summary =
             format!("The data directory {shown} belongs to another user than the agent's.");
         let evidence =
             format!("{shown} {owned}, the agent runs as user {uid}; chown -R {uid} {shown}");
-        findings.push(wrong(dir, summary, evidence));
+        findings.push(wrong(Cause::PathWrongOwner, dir, summary, evidence));
     }
     findings
 }
@@ -109,8 +102,8 @@ fn judge_private(path: &Path, mode: u32) -> Option<Finding> {
     (mode & 0o007 != 0).then(|| {
         let shown = path.display();
         let summary = format!("Every user may read or write the agent's private file {shown}.");
-        let evidence = format!("{shown} has mode {:04o}; chmod 0600 {shown}", mode & 0o7777);
-        wrong(path, summary, evidence)
+        let evidence = format!("{shown} has mode {:04o}; 0600 is right", mode & 0o7777);
+        wrong(Cause::PathExposed, path, summary, evidence)
     })
 }
 

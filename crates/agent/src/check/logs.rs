@@ -57,7 +57,7 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
         if let Ok(text) = command::output("journalctl", &arguments, 3_000).await {
             let about = Log {
                 name: format!("the journal of {unit}"),
-                command: format!("journalctl -u {unit} -n {LINES_MAX}"),
+                file: None,
                 text,
                 changed_ms: Some(context.now_ms),
             };
@@ -83,8 +83,8 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
 
 struct Log {
     name: String,
-    /// The command with which a person reads it.
-    command: String,
+    /// Its path, if it is no journal.
+    file: Option<String>,
     text: String,
     /// When it was last written, for lines without a time; in ms since the Unix epoch.
     changed_ms: Option<i64>,
@@ -97,7 +97,7 @@ fn read_files(context: &Context) -> (Vec<Log>, Vec<String>) {
         match tail::read(path, TAIL_BYTES) {
             Ok((text, _)) => logs.push(Log {
                 name: path.display().to_string(),
-                command: format!("tail -n {LINES_MAX} {}", path.display()),
+                file: Some(path.display().to_string()),
                 text,
                 changed_ms: changed_ms(path),
             }),
@@ -130,12 +130,8 @@ fn judge(log: &Log, now_ms: i64) -> Vec<Finding> {
     let shown = |line: &str| redact::redact(line).0;
     let found = |cause: Cause, evidence| {
         let summary = format!("{} ({})", cause.sentence().trim_end_matches('.'), log.name);
-        finding(
-            cause,
-            format!("{summary}."),
-            evidence,
-            &[("tail -n 200 LOG", &log.command)],
-        )
+        let file = log.file.as_deref().map(|it| ("LOG", it));
+        finding(cause, format!("{summary}."), evidence, file.as_slice())
     };
     let is_crash = |line: &&&str| CRASH_MARKS.iter().any(|mark| line.contains(mark));
     let crashes: Vec<&&str> = lines.iter().filter(is_crash).collect();
@@ -204,7 +200,7 @@ mod tests {
         let now = protocol::stamp::parse(NOW).unwrap();
         let log = Log {
             name: "/var/log/sickbay/agent.log".into(),
-            command: "tail -n 200 /var/log/sickbay/agent.log".into(),
+            file: Some("/var/log/sickbay/agent.log".into()),
             text: text.into(),
             changed_ms: fresh.then_some(now),
         };
@@ -222,10 +218,7 @@ mod tests {
             found[0].evidence[0],
             "thread 'main' panicked at src/session.rs:42:9: token=[redacted]"
         );
-        assert_eq!(
-            found[0].evidence[2],
-            "see it: tail -n 200 /var/log/sickbay/agent.log"
-        );
+        assert_eq!(found[0].known["LOG"], "/var/log/sickbay/agent.log");
     }
 
     #[test]

@@ -146,9 +146,9 @@ fn found(cause: Cause, server: &Endpoint, evidence: Vec<String>) -> Finding {
 
 /// Like [`found`], with the address that was tried.
 fn found_at(cause: Cause, server: &Endpoint, address: &str, evidence: Vec<String>) -> Finding {
-    let (port, url) = (server.port.to_string(), server.to_string());
+    let (port, url) = (server.port.to_string(), format!("{server}/healthz"));
     let known = [
-        ("SERVER:PORT", server.authority()),
+        ("ENDPOINT", server.authority()),
         ("SERVER", server.host.clone()),
         ("PORT", port),
         ("ADDRESS", address.to_owned()),
@@ -422,8 +422,7 @@ mod tests {
         );
         let unreachable = judge(&[ErrorKind::HostUnreachable]);
         assert_eq!(causes(&unreachable), [2304]);
-        let evidence = &unreachable.findings[0].evidence;
-        assert_eq!(evidence.last().unwrap(), "see it: ip route get 10.0.0.7");
+        assert_eq!(unreachable.findings[0].known["ADDRESS"], "10.0.0.7");
         assert_eq!(judge(&[ErrorKind::Other]).outcome, ProbeOutcome::Skipped);
     }
 
@@ -438,11 +437,8 @@ mod tests {
         ] {
             let verdict = judge(answer);
             assert_eq!(causes(&verdict), [2310]);
-            let evidence = &verdict.findings[0].evidence;
-            assert_eq!(
-                evidence.last().unwrap(),
-                "see it: curl -i https://sickbay.example:8443/healthz"
-            );
+            let url = &verdict.findings[0].known["URL"];
+            assert_eq!(url, "https://sickbay.example:8443/healthz");
         }
     }
 }

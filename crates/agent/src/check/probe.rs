@@ -3,17 +3,18 @@
 //! Every probe has a time limit; one that hangs or fails is reported as skipped and never hangs the
 //! check. Called by [`super::run`] only.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use model::Cause;
+use model::{Cause, Placeholder};
 use protocol::answer::{Finding, ProbeOutcome, ProbeRun};
 use tokio::time::Instant;
 
 use super::{
-    Context, clock, disk, files, install, kernel, limits, load, logs, memory, millis, network,
-    process, service,
+    Context, Subject, clock, disk, files, install, kernel, limits, load, logs, memory, millis,
+    network, process, service,
 };
 use crate::progress::Progress;
 
@@ -58,24 +59,63 @@ impl Verdict {
     }
 }
 
-/// A finding. `known` replaces the placeholders in the command that shows it on the host.
+/// A finding. `known` says what the placeholders in the commands of its cause and fixes mean; what the
+/// subject knows need not be among it.
 pub(super) fn finding(
     cause: Cause,
     summary: impl Into<String>,
     evidence: Vec<String>,
     known: &[(&str, &str)],
 ) -> Finding {
-    let mut command = cause.verify().to_owned();
-    for (placeholder, value) in known {
-        command = command.replace(placeholder, value);
-    }
-    let mut evidence: Vec<String> = evidence.iter().map(|it| one_line(it)).collect();
-    evidence.push(format!("see it: {command}"));
+    let own = known.iter();
     Finding {
         cause: cause.code(),
         summary: summary.into(),
-        evidence,
+        evidence: evidence.iter().map(|it| one_line(it)).collect(),
+        explained_by: None,
+        known: own
+            .map(|(word, value)| ((*word).to_owned(), (*value).to_owned()))
+            .collect(),
     }
+}
+
+/// Adds what the subject knows, and the commands with which a person sees it on the host.
+pub(super) fn complete(finding: &mut Finding, subject: &Subject) {
+    for (placeholder, value) in known(subject) {
+        if placeholder.accepts(&value) {
+            let word = placeholder.word().to_owned();
+            finding.known.entry(word).or_insert(value);
+        }
+    }
+    let templates = Cause::find(finding.cause).map_or(&[][..], |it| it.about().verify);
+    let commands: Vec<String> = templates
+        .iter()
+        .filter_map(|it| finding.fill(it).ok())
+        .collect();
+    if !commands.is_empty() {
+        finding
+            .evidence
+            .push(format!("see it: {}", commands.join("; ")));
+    }
+}
+
+/// What the placeholders mean for that subject.
+fn known(subject: &Subject) -> Vec<(Placeholder, String)> {
+    let path = |it: &PathBuf| it.display().to_string();
+    let mut known = vec![
+        (Placeholder::Unit, subject.unit.clone()),
+        (Placeholder::Data, path(&subject.data_dir)),
+    ];
+    let program = subject.programs.iter().find(|it| it.exists());
+    known.extend(program.map(|it| (Placeholder::Program, path(it))));
+    let process = subject.processes.first().cloned();
+    known.extend(process.map(|it| (Placeholder::Process, it)));
+    let config = subject.config_files.first();
+    known.extend(config.map(|it| (Placeholder::Config, path(it))));
+    let log = subject.log_files.iter().find(|it| it.exists());
+    known.extend(log.map(|it| (Placeholder::Log, path(it))));
+    known.extend(subject.own_pid.map(|it| (Placeholder::Pid, it.to_string())));
+    known
 }
 
 /// The text without line breaks and control characters, cut to a sensible length.
@@ -371,12 +411,19 @@ mod tests {
 
     #[test]
     fn evidence_ends_with_a_command_that_can_be_typed() {
-        let it = finding(
+        let mut it = finding(
             Cause::DiskFull,
             "full",
             vec!["a\nb".into()],
             &[("PATH", "/var")],
         );
+        let subject = Subject::sickbay("/nonexistent".as_ref(), None, None);
+        complete(&mut it, &subject);
         assert_eq!(it.evidence, ["a b", "see it: df -h /var"]);
+        assert_eq!(it.known["UNIT"], "sickbay-agent.service");
+        let mut it = finding(Cause::AgentNotRunning, "gone", Vec::new(), &[]);
+        complete(&mut it, &subject);
+        let command = "see it: systemctl status sickbay-agent.service; pgrep -a sickbay-agent";
+        assert_eq!(it.evidence, [command]);
     }
 }

@@ -109,20 +109,8 @@ fn is_stuck(process: &Process) -> bool {
     matches!(process.state, 'D' | 'T' | 't')
 }
 
-fn known(pid: u32) -> [(&'static str, String); 3] {
-    [
-        ("$(pgrep -d, sickbay-agent)", pid.to_string()),
-        ("$(pgrep -o sickbay-agent)", pid.to_string()),
-        ("-C sickbay-agent", format!("-p {pid}")),
-    ]
-}
-
 fn found(cause: Cause, pid: u32, evidence: String) -> Finding {
-    let known = known(pid);
-    let known: Vec<(&str, &str)> = known
-        .iter()
-        .map(|(name, it)| (*name, it.as_str()))
-        .collect();
+    let known = [("PID", &*pid.to_string())];
     finding(cause, cause.sentence(), vec![evidence], &known)
 }
 
@@ -136,7 +124,12 @@ fn judge_state(pid: u32, samples: &[Sample]) -> Option<Finding> {
         let evidence = format!(
             "process {pid} was in state {state} and did not move in {SAMPLES} samples of {SAMPLE_MS} ms each"
         );
-        found(Cause::AgentStuck, pid, evidence)
+        let cause = if state == 'D' {
+            Cause::AgentStuck
+        } else {
+            Cause::AgentFrozen
+        };
+        found(cause, pid, evidence)
     })
 }
 
@@ -214,7 +207,10 @@ mod tests {
             found.evidence[0],
             "process 7 was in state D and did not move in 5 samples of 300 ms each"
         );
-        assert_eq!(found.evidence[1], "see it: ps -o stat,wchan,cmd -p 7");
+        assert_eq!(found.known["PID"], "7");
+        assert_eq!(found.cause, Cause::AgentStuck.code());
+        let stopped = judge_state(7, &samples('T', &[0; 5])).unwrap();
+        assert_eq!(stopped.cause, Cause::AgentFrozen.code());
         assert!(judge_state(7, &samples('S', &[0; 5])).is_none());
         assert!(judge_state(7, &samples('D', &[0; 2])).is_none());
     }

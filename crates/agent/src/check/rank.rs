@@ -1,128 +1,144 @@
-//! Orders findings: root causes before their symptoms.
+//! Orders findings: root causes before their symptoms, each symptom under what explains it.
+//!
+//! Which cause leads to which is the catalogue's knowledge ([`Cause::leads_to`]). Pure; called by
+//! [`super::run`].
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use model::Cause;
+use model::{Cause, Severity};
 use protocol::answer::Finding;
 
-/// Each row: a cause, and what it explains when both are found. Has no cycles.
-const EXPLAINS: &[(Cause, &[Cause])] = {
+/// What an agent that is not there cannot have: its service, process and files, unless the fault is
+/// why it is not there.
+fn needs_agent(code: u16) -> bool {
     use Cause as C;
-    &[
-        (
-            C::AgentNotInstalled,
-            &[C::AgentNotRunning, C::ServiceFailed],
-        ),
-        (C::AgentNotEnrolled, STOPPED),
-        (C::UnitInvalid, STOPPED),
-        (C::ProgramMissing, STOPPED),
-        (C::ConfigurationInvalid, STOPPED),
-        (C::ServiceDisabled, &[C::AgentNotRunning]),
-        (C::ServiceFailed, &[C::AgentNotRunning]),
-        (C::ServiceCrashLoop, &[C::AgentNotRunning]),
-        (C::LogShowsCrash, STOPPED),
-        (C::KilledForMemory, STOPPED),
-        (
-            C::MemoryExhausted,
-            &[C::KilledForMemory, C::AgentNotRunning, C::IoOverloaded],
-        ),
-        (C::CgroupMemoryLimit, &[C::KilledForMemory]),
-        (
-            C::AgentHighMemory,
-            &[C::MemoryExhausted, C::CgroupMemoryLimit, C::KilledForMemory],
-        ),
-        (C::AgentHighCpu, &[C::CpuOverloaded]),
-        (C::CpuOverloaded, &[C::ServerUnhealthy]),
-        (C::DiskFull, WRITING),
-        (C::InodesExhausted, WRITING),
-        (C::MountReadOnly, WRITING),
-        (C::PathNotAccessible, WRITING),
-        (
-            C::KernelDiskErrors,
-            &[
-                C::MountReadOnly,
-                C::IoOverloaded,
-                C::AgentStuck,
-                C::LogShowsErrors,
-            ],
-        ),
-        (C::IoOverloaded, &[C::AgentStuck]),
-        (C::ProcessesExhausted, STOPPED),
-        (C::DescriptorsExhausted, STOPPED),
-        (C::NameNotResolved, CONNECTION),
-        (C::ResolverUnanswered, CONNECTION),
-        (C::ConnectionRefused, &[C::LogShowsErrors]),
-        (C::NetworkUnreachable, &[C::LogShowsErrors]),
-        (C::ConnectionTimedOut, &[C::LogShowsErrors]),
-        (C::HandshakeFailed, &[C::LogShowsErrors]),
-        (C::CertificateUntrusted, &[C::LogShowsErrors]),
-        (C::CertificateExpired, &[C::LogShowsErrors]),
-        (C::ServerUnhealthy, &[C::LogShowsErrors]),
-        (C::ClockNotSynchronised, &[C::ClockWrong]),
-        (
-            C::ClockWrong,
-            &[C::CertificateExpired, C::CertificateEndsSoon],
-        ),
-    ]
-};
+    let tells_why = [
+        C::AgentNotInstalled,
+        C::PackageDamaged,
+        C::PackageHalfConfigured,
+        C::AgentPaused,
+    ];
+    let files = [
+        C::PathNotAccessible,
+        C::PathWrongOwner,
+        C::PathWrongMode,
+        C::PathExposed,
+        C::PathMissing,
+        C::IdentityUnreadable,
+        C::IdentityCorrupt,
+    ];
+    let is_of = |causes: &[Cause]| causes.iter().any(|it| it.code() == code);
+    ((2100..2300).contains(&code) && !is_of(&tells_why)) || is_of(&files)
+}
 
-const STOPPED: &[Cause] = &[
-    Cause::ServiceFailed,
-    Cause::ServiceCrashLoop,
-    Cause::AgentNotRunning,
-];
-const WRITING: &[Cause] = &[
-    Cause::ServiceFailed,
-    Cause::ServiceCrashLoop,
-    Cause::AgentNotRunning,
-    Cause::LogShowsCrash,
-    Cause::LogShowsErrors,
-];
-const CONNECTION: &[Cause] = &[
-    Cause::ConnectionRefused,
-    Cause::NetworkUnreachable,
-    Cause::ConnectionTimedOut,
-    Cause::LogShowsErrors,
-];
-
-/// What says nothing about an agent that is not there.
-const NEEDS_AGENT: &[Cause] = &[
-    Cause::AgentNotRunning,
-    Cause::ServiceDisabled,
-    Cause::ServiceFailed,
-    Cause::ServiceCrashLoop,
-    Cause::UnitInvalid,
-    Cause::ProgramMissing,
-    Cause::ConfigurationInvalid,
-    Cause::AgentNotEnrolled,
-    Cause::PathNotAccessible,
-];
-
-/// Merges findings that say the same, drops superfluous ones, and sorts: roots before symptoms, then
-/// the worse first, then by code and text. The same findings always come in the same order.
+/// Merges findings that say the same, drops superfluous ones, says of each symptom what explains it, and
+/// sorts: a root, then its symptoms, then the next root. The worse comes first, counting what a root
+/// leads to; then goes by code and text. The same findings always come in the same order.
 pub(super) fn rank(found: Vec<Finding>) -> Vec<Finding> {
     let mut findings = merged(found);
     if findings
         .iter()
         .any(|it| it.cause == Cause::AgentNotInstalled.code())
     {
-        findings.retain(|it| !NEEDS_AGENT.iter().any(|cause| cause.code() == it.cause));
+        findings.retain(|it| !needs_agent(it.cause));
     }
-    let present: Vec<Cause> = findings
-        .iter()
-        .filter_map(|it| Cause::find(it.cause))
-        .collect();
-    findings.sort_by_cached_key(|it| {
-        let cause = Cause::find(it.cause);
-        let depth = cause.map_or(0, |it| depth(it, &present));
-        (
-            depth,
-            Reverse(cause.map(Cause::severity)),
-            it.cause,
-            it.summary.clone(),
-        )
-    });
+    findings.sort_by(|a, b| (a.cause, &a.summary).cmp(&(b.cause, &b.summary)));
+    let tree = Tree::of(&findings);
+    for finding in &mut findings {
+        finding.explained_by = tree.parent(finding.cause);
+    }
+    let order = tree.order();
+    findings.sort_by_key(|it| order.iter().position(|code| *code == it.cause));
     findings
+}
+
+/// The causes that were found, each below the one that explains it.
+struct Tree {
+    /// Parent by code, for all codes that were found.
+    parents: BTreeMap<u16, Option<u16>>,
+}
+
+impl Tree {
+    fn of(findings: &[Finding]) -> Self {
+        let codes: BTreeMap<u16, Option<Cause>> = findings
+            .iter()
+            .map(|it| (it.cause, Cause::find(it.cause)))
+            .collect();
+        let present: Vec<Cause> = codes.values().copied().flatten().collect();
+        let depths = depths(&present);
+        let parent = |cause: Option<Cause>| {
+            let explain = present
+                .iter()
+                .zip(&depths)
+                .filter(|(it, _)| cause.is_some_and(|cause| it.leads_to(cause)));
+            // The nearest explanation says most: memory ran out, so the kernel killed it, so it is gone.
+            explain
+                .max_by_key(|(it, depth)| (**depth, it.severity(), Reverse(it.code())))
+                .map(|(it, _)| it.code())
+        };
+        Self {
+            parents: codes
+                .into_iter()
+                .map(|(code, it)| (code, parent(it)))
+                .collect(),
+        }
+    }
+
+    fn parent(&self, code: u16) -> Option<u16> {
+        self.parents.get(&code).copied().flatten()
+    }
+
+    /// What it explains directly, the worst first; of `None` the roots.
+    fn children(&self, parent: Option<u16>) -> Vec<u16> {
+        let below = self.parents.iter().filter(|(_, it)| **it == parent);
+        let mut below: Vec<u16> = below.map(|(code, _)| *code).collect();
+        below.sort_by_key(|it| Reverse((self.worst(*it), severity(*it), Reverse(*it))));
+        below
+    }
+
+    /// The worst of it and of all below it.
+    fn worst(&self, code: u16) -> Option<Severity> {
+        let below = self.parents.iter().filter(|(_, it)| **it == Some(code));
+        below
+            .map(|(below, _)| self.worst(*below))
+            .fold(severity(code), Ord::max)
+    }
+
+    /// All codes: each before what it explains.
+    fn order(&self) -> Vec<u16> {
+        let mut order = Vec::new();
+        let mut open = self.children(None);
+        open.reverse();
+        while let Some(code) = open.pop() {
+            order.push(code);
+            open.extend(self.children(Some(code)).into_iter().rev());
+        }
+        order
+    }
+}
+
+fn severity(code: u16) -> Option<Severity> {
+    Cause::find(code).map(Cause::severity)
+}
+
+/// How many of these causes stand in a row behind each of them.
+fn depths(present: &[Cause]) -> Vec<usize> {
+    let mut depths = vec![0; present.len()];
+    // A row is no longer than there are causes.
+    for _ in present {
+        let next = present.iter().map(|symptom| {
+            let behind = present.iter().zip(&depths);
+            let behind = behind.filter(|(root, _)| root.leads_to(*symptom));
+            behind.map(|(_, depth)| depth + 1).max().unwrap_or(0)
+        });
+        let next: Vec<usize> = next.collect();
+        if next == depths {
+            break;
+        }
+        depths = next;
+    }
+    depths
 }
 
 /// What two probes found is one finding if they say the same, or if one of them only names the cause.
@@ -134,13 +150,14 @@ fn merged(mut found: Vec<Finding>) -> Vec<Finding> {
         let same =
             |it: &&mut Finding| it.cause == next.cause && (general || it.summary == next.summary);
         match findings.iter_mut().find(same) {
-            Some(known) => {
+            Some(there) => {
                 for line in next.evidence {
-                    if !known.evidence.contains(&line) {
-                        // The last line is the command to see it.
-                        let end = known.evidence.len().saturating_sub(1);
-                        known.evidence.insert(end, line);
+                    if !there.evidence.contains(&line) {
+                        there.evidence.push(line);
                     }
+                }
+                for (word, value) in next.known {
+                    there.known.entry(word).or_insert(value);
                 }
             }
             None => findings.push(next),
@@ -154,16 +171,6 @@ fn says_no_more(finding: &Finding) -> bool {
     Cause::find(finding.cause).is_some_and(|it| it.sentence() == finding.summary)
 }
 
-/// How many found causes stand in a row behind this one.
-fn depth(cause: Cause, present: &[Cause]) -> usize {
-    EXPLAINS
-        .iter()
-        .filter(|(root, symptoms)| symptoms.contains(&cause) && present.contains(root))
-        .map(|(root, _)| 1 + depth(*root, present))
-        .max()
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +179,8 @@ mod tests {
         Finding {
             cause: cause.code(),
             summary: cause.sentence().into(),
-            evidence: vec!["e".into(), "see it: x".into()],
+            evidence: vec!["e".into()],
+            ..Finding::default()
         }
     }
 
@@ -263,7 +271,7 @@ mod tests {
         second.evidence[0] = "f".into();
         let ranked = rank(vec![found(Cause::KilledForMemory), second]);
         assert_eq!(ranked.len(), 1);
-        assert_eq!(ranked[0].evidence, ["e", "f", "see it: x"]);
+        assert_eq!(ranked[0].evidence, ["e", "f"]);
     }
 
     #[test]
@@ -271,17 +279,88 @@ mod tests {
         let mut concrete = found(Cause::DiskFull);
         concrete.summary = "The file system /var is full.".into();
         let mut general = found(Cause::DiskFull);
-        general.evidence = vec!["f".into(), "see it: x".into()];
+        general.evidence = vec!["f".into()];
         let ranked = rank(vec![general, concrete]);
         assert_eq!(ranked.len(), 1);
         assert_eq!(ranked[0].summary, "The file system /var is full.");
-        assert_eq!(ranked[0].evidence, ["e", "f", "see it: x"]);
+        assert_eq!(ranked[0].evidence, ["e", "f"]);
+    }
+
+    /// Each found cause and what explains it.
+    fn explained(causes: &[Cause]) -> Vec<(Cause, Option<Cause>)> {
+        let ranked = rank(causes.iter().copied().map(found).collect());
+        let cause = |code| Cause::find(code).unwrap();
+        ranked
+            .iter()
+            .map(|it| (cause(it.cause), it.explained_by.map(cause)))
+            .collect()
     }
 
     #[test]
-    fn nothing_explains_itself() {
-        for cause in Cause::ALL {
-            assert!(depth(*cause, Cause::ALL) < Cause::ALL.len());
+    fn a_symptom_stands_under_what_explains_it() {
+        use Cause as C;
+        for (root, symptom) in [
+            (C::DiskFull, C::ServiceCrashLoop),
+            (C::ClockWrong, C::CertificateExpired),
+            (C::ClockWrong, C::CertificateNotYetValid),
+            (C::ResolverUnanswered, C::LogShowsErrors),
+            (C::KilledForMemory, C::AgentNotRunning),
+            (C::ServiceMasked, C::AgentNotRunning),
+            (C::LibraryMissing, C::ServiceFailed),
+            (C::FirewallDrops, C::ConnectionTimedOut),
+            (C::ProxyUnwanted, C::ProxyUnreachable),
+        ] {
+            assert_eq!(
+                explained(&[symptom, root]),
+                [(root, None), (symptom, Some(root))]
+            );
         }
+    }
+
+    #[test]
+    fn two_roots_stay_two_roots_each_with_its_own() {
+        use Cause as C;
+        assert_eq!(
+            explained(&[
+                C::CertificateExpired,
+                C::ServiceCrashLoop,
+                C::ClockWrong,
+                C::AgentNotRunning,
+                C::DiskFull
+            ]),
+            [
+                (C::DiskFull, None),
+                (C::ServiceCrashLoop, Some(C::DiskFull)),
+                (C::AgentNotRunning, Some(C::ServiceCrashLoop)),
+                (C::ClockWrong, None),
+                (C::CertificateExpired, Some(C::ClockWrong)),
+            ]
+        );
+        assert_eq!(
+            explained(&[C::DiskFull, C::NameNotResolved]),
+            [(C::NameNotResolved, None), (C::DiskFull, None)]
+        );
+    }
+
+    #[test]
+    fn every_cause_at_once_has_an_order() {
+        let ranked = explained(Cause::ALL);
+        for (at, (cause, parent)) in ranked.iter().enumerate() {
+            let above = ranked.iter().take(at);
+            assert!(
+                parent.is_none_or(|parent| above.clone().any(|(it, _)| *it == parent)),
+                "{cause:?} stands before {parent:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_catalogue_is_a_root_at_the_end() {
+        let mut strange = found(Cause::DiskFull);
+        strange.cause = 9_999;
+        let ranked = rank(vec![strange, found(Cause::DiskNearlyFull)]);
+        let codes: Vec<u16> = ranked.iter().map(|it| it.cause).collect();
+        assert_eq!(codes, [2402, 9_999]);
+        assert_eq!(ranked[1].explained_by, None);
     }
 }

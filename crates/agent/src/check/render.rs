@@ -2,8 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use model::Cause;
-use model::cause::Severity;
+use model::{Cause, Severity};
 use protocol::answer::{CheckReport, Finding, ProbeOutcome};
 
 const RED: &str = "\x1b[31m";
@@ -46,18 +45,21 @@ impl Page {
             self.painted(GREEN, &line)?;
             self.text.push('\n');
         } else {
-            let count = report.findings.len();
-            let causes = if count == 1 { "cause" } else { "causes" };
-            let line = format!("{subject}: {count} {causes} found by {looked} {probes} ({ms} ms).");
+            let roots = report.findings.iter().filter(|it| is_root(it)).count();
+            let causes = if roots == 1 { "cause" } else { "causes" };
+            let line = format!("{subject}: {roots} {causes} found by {looked} {probes} ({ms} ms).");
             self.painted(BOLD, &line)?;
             self.text.push('\n');
-            for (at, finding) in report.findings.iter().enumerate() {
-                self.finding(at + 1, finding)?;
+            let mut number = 0;
+            for finding in &report.findings {
+                number += usize::from(is_root(finding));
+                self.finding(number, finding)?;
             }
         }
         self.skipped(report)
     }
 
+    /// A root has its number; a symptom stands under it.
     fn finding(&mut self, number: usize, finding: &Finding) -> fmt::Result {
         let cause = Cause::find(finding.cause);
         let (colour, word) = match cause.map(Cause::severity) {
@@ -66,7 +68,10 @@ impl Page {
             Some(Severity::Warning) => (YELLOW, Severity::Warning.wire()),
             None => (YELLOW, "unknown"),
         };
-        write!(self.text, "\n{number}. ")?;
+        match finding.explained_by {
+            None => write!(self.text, "\n{number}. ")?,
+            Some(_) => self.text.push_str("   so: "),
+        }
         self.painted(colour, &format!("{word} {}", finding.cause))?;
         writeln!(self.text, " {}", plain(&finding.summary))?;
         for line in &finding.evidence {
@@ -76,6 +81,12 @@ impl Page {
         }
         for fix in cause.map(Cause::fixes).unwrap_or_default() {
             writeln!(self.text, "   -> {} {}", fix.code(), fix.sentence())?;
+            let command = fix.action().and_then(|it| finding.fill(it.command).ok());
+            if let Some(command) = command {
+                self.text.push_str("        ");
+                self.painted(DIM, &plain(&command))?;
+                self.text.push('\n');
+            }
         }
         Ok(())
     }
@@ -113,6 +124,10 @@ impl Page {
             self.text.write_str(text)
         }
     }
+}
+
+fn is_root(finding: &Finding) -> bool {
+    finding.explained_by.is_none()
 }
 
 fn plain(text: &str) -> String {
@@ -163,14 +178,42 @@ mod tests {
             cause: 2401,
             summary: "The file system /var is full.".into(),
             evidence: vec!["/var 100 % used\x1b[2J".into(), "see it: df -h /var".into()],
+            ..Finding::default()
         };
         let text = render(&report(vec![finding]), false);
         let expected = "sickbay: 1 cause found by 1 probe (640 ms).\n\n\
                         1. critical 2401 The file system /var is full.\n     \
                         /var 100 % used[2J\n     see it: df -h /var\n   \
-                        -> 1301 Free space: find the largest directories with du -xh --max-depth=2 MOUNT | sort -h.\n";
+                        -> 1301 Free space: du -xh --max-depth=2 shows which directories are largest.\n";
         assert!(text.starts_with(expected), "{text}");
         let painted = render(&report(Vec::new()), true);
         assert!(painted.starts_with("\x1b[32msickbay is healthy"));
+    }
+
+    #[test]
+    fn a_symptom_stands_under_its_root_with_the_command_that_mends_it() {
+        let finding = |cause: u16, explained_by| Finding {
+            cause,
+            summary: format!("It is {cause}."),
+            explained_by,
+            known: [("UNIT".to_owned(), "a.service".to_owned())].into(),
+            ..Finding::default()
+        };
+        let found = vec![
+            finding(2401, None),
+            finding(2102, Some(2401)),
+            finding(2602, None),
+        ];
+        let text = render(&report(found), false);
+        assert!(text.starts_with("sickbay: 2 causes found"), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        for line in [
+            "1. critical 2401 It is 2401.",
+            "   so: critical 2102 It is 2102.",
+            "2. warning 2602 It is 2602.",
+        ] {
+            assert!(lines.contains(&line), "{text}");
+        }
+        assert!(text.contains("systemctl start -- a.service"), "{text}");
     }
 }

@@ -114,8 +114,8 @@ fn judge(seen: &Seen<'_>) -> Verdict {
             findings.push(found(Cause::UnitInvalid, vec![why]));
         }
         "masked" => findings.push(found(
-            Cause::ServiceDisabled,
-            vec![format!("{unit} is masked: systemctl unmask {unit}")],
+            Cause::ServiceMasked,
+            vec![format!("{unit} is masked")],
         )),
         _ => {}
     }

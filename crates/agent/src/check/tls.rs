@@ -94,13 +94,16 @@ fn classify(error: &rustls::Error, pin: Option<Fingerprint>) -> (Cause, String) 
             let why = format!("the certificate is not the pinned one, whose SHA-256 is {pin}");
             (Cause::CertificateUntrusted, why)
         }
-        (
-            Bad::Expired
-            | Bad::ExpiredContext { .. }
-            | Bad::NotValidYet
-            | Bad::NotValidYetContext { .. },
-            _,
-        ) => (Cause::CertificateExpired, bad.to_string()),
+        (Bad::Expired | Bad::ExpiredContext { .. }, _) => {
+            (Cause::CertificateExpired, bad.to_string())
+        }
+        (Bad::NotValidYet | Bad::NotValidYetContext { .. }, _) => {
+            (Cause::CertificateNotYetValid, bad.to_string())
+        }
+        (Bad::NotValidForName | Bad::NotValidForNameContext { .. }, _) => {
+            (Cause::CertificateWrongName, bad.to_string())
+        }
+        (Bad::UnknownIssuer, _) => (Cause::AuthorityUnknown, bad.to_string()),
         _ => (Cause::CertificateUntrusted, bad.to_string()),
     }
 }
@@ -252,15 +255,15 @@ mod tests {
         );
         assert_eq!(
             cause(CertificateError::NotValidYet, None),
-            Cause::CertificateExpired
+            Cause::CertificateNotYetValid
         );
         assert_eq!(
             cause(CertificateError::UnknownIssuer, None),
-            Cause::CertificateUntrusted
+            Cause::AuthorityUnknown
         );
         assert_eq!(
             cause(CertificateError::NotValidForName, None),
-            Cause::CertificateUntrusted
+            Cause::CertificateWrongName
         );
         let (cause, why) = classify(
             &CertificateError::ApplicationVerificationFailure.into(),

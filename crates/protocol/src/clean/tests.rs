@@ -90,6 +90,10 @@ fn the_report_of_a_check_is_cleaned_and_finite() {
         cause: 1,
         summary: BAD.to_owned(),
         evidence: vec!["e".repeat(1_025); 17],
+        known: [("PATH", "/x"), ("UNIT", BAD), ("PORT", "x"), ("OTHER", "1")]
+            .map(|(word, value)| (word.to_owned(), value.to_owned()))
+            .into(),
+        ..Finding::default()
     };
     let probe = ProbeRun {
         name: BAD.to_owned(),
@@ -115,6 +119,8 @@ fn the_report_of_a_check_is_cleaned_and_finite() {
     let finding = &check.findings[0];
     assert_eq!(finding.summary, LINE);
     assert_eq!(finding.evidence, vec!["e".repeat(1_024); 16]);
+    let known: Vec<_> = finding.known.iter().collect();
+    assert_eq!(known, [(&"PATH".to_owned(), &"/x".to_owned())]);
     assert_eq!(check.probes[0].name, LINE);
     assert_eq!(check.probes[0].note.len(), 512);
 }

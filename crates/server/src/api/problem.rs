@@ -1,6 +1,6 @@
 //! The catalogue of problem types.
 
-use model::ProblemType;
+use model::{Language, ProblemType};
 use protocol::api::problem::{DescribeClientProblemType, ProblemType as Row};
 use protocol::error::Fault;
 
@@ -9,15 +9,16 @@ use crate::service::Error;
 
 /// `DescribeClientProblemType`.
 pub(super) async fn list(call: &Call<'_>) -> Result<DescribeClientProblemType, Error> {
-    let english = match call.params.get("Lang") {
-        None | Some("zh") => false,
-        Some("en") => true,
-        Some(_) => return Err(Fault::invalid("Lang", "is `zh` or `en`").into()),
+    let language = match call.params.get("Lang") {
+        None => Language::Chinese,
+        Some(word) => {
+            Language::from_wire(word).ok_or_else(|| Fault::invalid("Lang", "is `zh` or `en`"))?
+        }
     };
     let rows: Vec<Row> = ProblemType::ALL
         .into_iter()
         .map(|it| Row {
-            problem_detail: if english { it.en } else { it.zh }.to_owned(),
+            problem_detail: it.text.say(language).to_owned(),
             problem_id: it.id.to_string(),
             problem_type: it.name.to_owned(),
         })

@@ -1,6 +1,7 @@
 //! `sickbay problem`: what a check can be about.
 
 use client::Client;
+use model::Language;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -12,8 +13,8 @@ pub(crate) enum Command {
     /// List the problem types
     List {
         /// Language of the texts: en or zh
-        #[arg(long, default_value = "en", value_parser = ["en", "zh"])]
-        language: String,
+        #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = super::language)]
+        lang: Language,
     },
 }
 
@@ -33,9 +34,9 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
-    let Command::List { language } = command;
+    let Command::List { lang } = command;
     let mut list = ui.list(COLUMNS, "problemType");
-    for problem in client.problem_types(&language).await?.problem_types {
+    for problem in client.problem_types(lang.wire()).await?.problem_types {
         list.push(json!(problem))?;
     }
     list.finish()?;

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod create;
+mod fix;
 mod group;
 mod leaves;
 mod now;

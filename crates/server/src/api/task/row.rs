@@ -1,7 +1,7 @@
 //! The rows of task lists: what one root or leaf looks like in an answer.
 
 use model::plan::Gate;
-use model::{Dispatch, LeafState, Reason, Status, cause};
+use model::{Dispatch, LeafState, Reason, Status, fix};
 use protocol::api::task::{
     HostDetail, LeafRecord, OnceTaskInfo, Outcome, Task, TaskInfo, UnfinishedTask, write_details,
 };
@@ -137,7 +137,7 @@ fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
     };
     if let Manual::Command(command) = &view.manual {
         detail.dispatch_type = Dispatch::Manual.into();
-        detail.res_code.push(cause::FIX_RUN_BY_HAND.to_string());
+        detail.res_code.push(fix::RUN_BY_HAND.to_string());
         detail.res_msg.push(command.clone());
     }
     let Some(answer) = &view.answer else {

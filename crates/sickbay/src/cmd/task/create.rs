@@ -1,11 +1,12 @@
 //! `sickbay task create`.
 
 use client::{Client, NewTask};
-use model::TaskType;
+use model::{TaskId, TaskType};
 use protocol::api::param::TaskParam;
 use protocol::api::task::GenerateOnceTask;
 use serde_json::{Map, Value, json};
 
+use super::fix;
 use super::watch::{self, Manner};
 use crate::exit::{Exit, Usage};
 use crate::ui::{Ui, clean_line, count};
@@ -26,9 +27,19 @@ pub(crate) struct Args {
     /// name, os, status, uuid, version; signs: = != ~ in (…) not in (…) exists
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "hosts")]
     selector: Option<String>,
-    /// Create nothing: say which hosts the selector means now
-    #[arg(long, requires = "selector", conflicts_with_all = ["watch", "wait"])]
+    /// Create nothing: say which hosts the selector means now, or what --fix would run where
+    #[arg(long, conflicts_with_all = ["watch", "wait"])]
     dry_run: bool,
+    /// Run the command of this fix, or of this cause's first fix that has one, on exactly the hosts where a check found the need;
+    /// codes: `sickbay explain`
+    #[arg(long, value_name = "CODE", requires = "from_task", value_parser = fix::wanted, conflicts_with_all = ["hosts", "all", "selector"])]
+    fix: Option<fix::Wanted>,
+    /// The check, with --fix
+    #[arg(long, value_name = "TASK", requires = "fix")]
+    from_task: Option<TaskId>,
+    /// Do not ask, with --fix; only for fixes that need no person who has looked at the host
+    #[arg(long, requires = "fix")]
+    yes: bool,
     /// What is to be done, such as command='systemctl is-active sshd' or mode=2; numbers, true, false, [...] and {...} are JSON
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = crate::cmd::key_value)]
     params: Vec<(String, String)>,
@@ -60,16 +71,29 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+    if let (Some(wanted), Some(from)) = (args.fix, args.from_task) {
+        return mend(args, wanted, from, client, ui).await;
+    }
     let param = param(&args)?;
     TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
-    if let (Some(selector), true) = (&args.selector, args.dry_run) {
-        return preview(selector, client, ui).await;
+    match (&args.selector, args.dry_run) {
+        (Some(selector), true) => return preview(selector, client, ui).await,
+        (None, true) => {
+            let why = "--dry-run says what --selector or --fix would mean";
+            return Err(Usage(why.to_owned()).into());
+        }
+        (_, false) => {}
     }
+    create(&args, param, client, ui).await
+}
+
+/// Creates one task, and follows it if asked to.
+async fn create(args: &Args, param: String, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
     let created = client
         .create_task(&NewTask {
             task_type: args.task_type,
             param,
-            source: Some(args.source),
+            source: Some(args.source.clone()),
         })
         .await?;
     let manner = match (args.watch, args.wait) {
@@ -78,6 +102,46 @@ pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<
         (false, false) => None,
     };
     created_task(&created, manner, client, ui).await
+}
+
+/// Runs a fix where a check found the need: a task for each command that differs. The first exit that is no success counts.
+async fn mend(
+    mut args: Args,
+    wanted: fix::Wanted,
+    from: TaskId,
+    client: &Client,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    if args.task_type != TaskType::ClientDevOps {
+        let why = format!(
+            "--fix runs commands: create a {}",
+            TaskType::ClientDevOps.wire()
+        );
+        return Err(Usage(why).into());
+    }
+    let names_work = |key: &str| matches!(key, "command" | "args" | "uuid" | "uuids" | "selector");
+    if args.params.iter().any(|(key, _)| names_work(key)) {
+        let why = "--fix names the command and its hosts by itself";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let remedy = fix::plan(wanted, from, client).await?;
+    if !fix::is_agreed(&remedy, wanted, (args.yes, args.dry_run), ui)? {
+        return Ok(Exit::Success);
+    }
+    let mut ended = Exit::Success;
+    let params = std::mem::take(&mut args.params);
+    for (command, uuids) in remedy.tasks() {
+        args.params = params.clone();
+        args.params.push(("command".to_owned(), command.to_owned()));
+        args.hosts = uuids.into_iter().map(str::to_owned).collect();
+        let param = param(&args)?;
+        TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
+        let exit = create(&args, param, client, ui).await?;
+        if ended == Exit::Success {
+            ended = exit;
+        }
+    }
+    Ok(ended)
 }
 
 /// Says what was created and, if asked to, follows it.
@@ -219,6 +283,9 @@ mod tests {
             all,
             selector: None,
             dry_run: false,
+            fix: None,
+            from_task: None,
+            yes: false,
             params: params
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use model::{Cause, Reason};
-use protocol::answer::{AssetReport, Finding};
+use protocol::answer::AssetReport;
 use protocol::api::task::{DispatchType, HostDetail};
 
 use super::now::{HOSTS_MAX, Now};
@@ -223,15 +223,17 @@ impl Page {
     }
 
     fn causes(&mut self, detail: &HostDetail) {
-        let find = |code: &str| -> Option<&Finding> {
-            let code: u16 = code.parse().ok()?;
-            detail.findings.iter().find(|it| it.cause == code)
-        };
-        for (code, sentence) in detail.cause_code.iter().zip(&detail.cause_msg) {
+        // Findings run side by side with the causes, where the answer was not too large for them.
+        let findings = detail.findings.iter().map(Some);
+        let findings = findings.chain(std::iter::repeat(None));
+        let causes = detail.cause_code.iter().zip(&detail.cause_msg);
+        for ((code, sentence), finding) in causes.zip(findings) {
             let cause = code.parse().ok().and_then(Cause::find);
             let severity = cause.map_or("", |it| it.severity().wire());
-            self.row("cause", &format!("{code} {severity}: {sentence}"));
-            for evidence in find(code).into_iter().flat_map(|it| &it.evidence) {
+            let explained = finding.is_some_and(|it| it.explained_by.is_some());
+            let label = if explained { "so" } else { "cause" };
+            self.row(label, &format!("{code} {severity}: {sentence}"));
+            for evidence in finding.into_iter().flat_map(|it| &it.evidence) {
                 self.row("", &format!("  {evidence}"));
             }
         }
@@ -347,7 +349,7 @@ fn collected(assets: &AssetReport) -> String {
 
 /// The command to run by hand, while it is of use.
 fn manual_command(detail: &HostDetail) -> Option<&str> {
-    let by_hand = model::cause::FIX_RUN_BY_HAND.to_string();
+    let by_hand = model::fix::RUN_BY_HAND.to_string();
     let pairs = detail.res_code.iter().zip(&detail.res_msg);
     let mut commands = pairs.filter(|(code, _)| **code == by_hand);
     commands.next().map(|(_, command)| command.as_str())

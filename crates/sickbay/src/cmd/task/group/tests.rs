@@ -1,3 +1,5 @@
+use protocol::answer::Finding;
+
 use super::*;
 
 fn ran(name: &str, status: &str, exit_code: i32, stdout: &str) -> HostDetail {
@@ -63,6 +65,7 @@ fn evidence_may_differ_between_hosts_with_the_same_causes() {
             cause: 2401,
             summary: String::new(),
             evidence: vec![evidence.to_owned()],
+            ..Finding::default()
         }],
         ..HostDetail::default()
     };
@@ -146,6 +149,7 @@ fn nothing_that_a_host_says_can_pass_for_a_command_to_run_by_hand() {
             cause: 2401,
             summary: evil.clone(),
             evidence: vec![evil.clone()],
+            ..Finding::default()
         }];
         said.stdout = Some(evil.clone());
         said.stderr = Some(evil.clone());
