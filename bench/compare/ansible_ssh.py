@@ -1,60 +1,73 @@
-"""Ansible: `true` on 10 hosts, each a name for this machine, over ssh to an sshd of its own on loopback."""
+"""Ansible: `true` on hosts that are names for this machine, over ssh to an sshd of its own; each round is one `ansible` command."""
 
-import json
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from pathlib import Path
+
+import measure
 
 PORT = 16322
-HOSTS = 10
-ROUNDS = 5
+RECORDED = "nothing"
+SSHD = """Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+PidFile none
+StrictModes no
+AuthorizedKeysFile {folder}/user.pub
+PermitRootLogin prohibit-password
+UsePAM no
+MaxStartups 1000
+Subsystem sftp internal-sftp
+"""
+
+
+def peak(command, environment):
+    """Memory of one round at its highest: of what Ansible starts, and of the sessions on the hosts."""
+    control, hosts = 0, 0
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        control = max(control, measure.memory_mb("bin/ansible", "ssh "))
+        hosts = max(hosts, measure.memory_mb("sshd: "))
+        time.sleep(0.1)
+    return control, hosts
 
 
 def main():
-    tools = os.path.dirname(sys.executable)
-    with tempfile.TemporaryDirectory() as folder:
-        path = lambda name: os.path.join(folder, name)
-        for name in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path(name)], check=True)
-        os.makedirs("/run/sshd", exist_ok=True)
-        with open(path("sshd"), "w") as file:
-            file.write(
-                f"Port {PORT}\nListenAddress 127.0.0.1\nHostKey {path('host')}\nPidFile none\nStrictModes no\n"
-                f"AuthorizedKeysFile {path('user')}.pub\nPermitRootLogin prohibit-password\nUsePAM no\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-            )
-        with open(path("hosts"), "w") as file:
-            for number in range(HOSTS):
-                file.write(
-                    f"host{number} ansible_host=127.0.0.1 ansible_port={PORT} ansible_python_interpreter={sys.executable}"
-                    f" ansible_ssh_private_key_file={path('user')}\n"
-                )
-        environment = dict(os.environ, ANSIBLE_HOST_KEY_CHECKING="False", ANSIBLE_HOME=path("home"))
-        sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", path("sshd")])
-        ad_hoc = [os.path.join(tools, "ansible"), "all", "-i", path("hosts"), "-f", str(HOSTS), "-m", "command", "-a", "true"]
-        times = []
-        try:
-            for _ in range(ROUNDS):
-                started = time.perf_counter()
-                subprocess.run(ad_hoc, check=True, env=environment, stdout=subprocess.DEVNULL)
-                times.append(time.perf_counter() - started)
-        finally:
-            sshd.terminate()
-            sshd.wait()
-        version = subprocess.run([ad_hoc[0], "--version"], check=True, capture_output=True, text=True, env=environment)
-        print(
-            json.dumps(
-                {
-                    "peer": "ansible",
-                    "versions": {"ansible": version.stdout.split("\n", 1)[0]},
-                    "hosts": HOSTS,
-                    "how": "ssh to loopback, connections kept by ControlPersist after the first round",
-                    "first_ms": round(times[0] * 1_000),
-                    "p50_ms": round(statistics.median(times) * 1_000),
-                }
-            )
+    options = measure.arguments()
+    folder = options.folder
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    Path("/run/sshd").mkdir()
+    (folder / "sshd").write_text(SSHD.format(port=PORT, folder=folder))
+    settings = (
+        f"ansible_host=127.0.0.1 ansible_port={PORT} ansible_user=root"
+        f" ansible_ssh_private_key_file={folder}/user ansible_python_interpreter={sys.executable}"
+    )
+    (folder / "hosts").write_text("".join(f"host{number} {settings}\n" for number in range(options.hosts)))
+    measure.start(["/usr/sbin/sshd", "-D", "-e", "-f", folder / "sshd"], folder / "sshd.log")
+    ansible = [options.prefix / "bin" / "ansible"]
+    ad_hoc = [*ansible, "all", "-i", folder / "hosts", "-f", str(options.hosts), "-m", "command", "-a", "true"]
+    environment = os.environ | {
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_HOST_KEY_CHECKING": "False",
+        "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
+    }
+    version = subprocess.run([*ansible, "--version"], check=True, capture_output=True, text=True, env=environment)
+    for way, pipelining in (("as installed", "False"), ("pipelining", "True")):
+        environment["ANSIBLE_PIPELINING"] = pipelining
+        times = measure.rounds(lambda: subprocess.run(ad_hoc, check=True, env=environment, stdout=subprocess.DEVNULL))
+        control_mb, hosts_mb = peak(ad_hoc, environment)
+        measure.report(
+            "ansible",
+            version.stdout.split("core ")[1].split("]")[0],
+            way,
+            RECORDED,
+            times,
+            hosts=options.hosts,
+            control_mb=control_mb,
+            host_mb=round(hosts_mb / options.hosts, 1),
         )
 
 

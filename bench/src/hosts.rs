@@ -9,8 +9,11 @@ use model::TaskType;
 use serde_json::{Value, json};
 
 use crate::house::House;
+use crate::idle::share;
 use crate::load::{at, ms};
 
+/// Rounds before those that count.
+const WARM_UP: usize = 3;
 /// Pause between two looks at the task, by which a figure may be too high.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long one round may take.
@@ -24,10 +27,17 @@ pub(crate) async fn run(agents: usize, rounds: usize) -> anyhow::Result<Value> {
         running.push(house.agent(&format!("agent-{number}")).await?);
     }
     let mut times = Vec::new();
-    for _ in 0..rounds {
-        times.push(tokio::time::timeout(PATIENCE, round(&house, agents)).await??);
+    for number in 0..WARM_UP + rounds {
+        let time = tokio::time::timeout(PATIENCE, round(&house, agents)).await??;
+        if number >= WARM_UP {
+            times.push(time);
+        }
     }
     times.sort_unstable();
+    let mut shares = 0;
+    for (agent, _) in &running {
+        shares += share(agent.0.id())?;
+    }
     Ok(json!({
         "workload": "hosts",
         "n": agents,
@@ -35,6 +45,8 @@ pub(crate) async fn run(agents: usize, rounds: usize) -> anyhow::Result<Value> {
         "p50_ms": at(&times, 50),
         "p99_ms": at(&times, 99),
         "best_ms": times.first().copied().map(ms),
+        "server_pss_bytes": share(house.pid())?,
+        "agent_pss_bytes": shares / u64::try_from(agents.max(1))?,
     }))
 }
 

@@ -40,8 +40,19 @@ pub(crate) fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
 
 /// A line of `/proc/PID/status`, in bytes.
 pub(crate) fn memory(pid: u32, name: &str) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
+    bytes(&fs::read_to_string(format!("/proc/{pid}/status"))?, name)
+}
+
+/// Memory of a process, in bytes; what several share counts once in all of them (`Pss` of proc(5)).
+pub(crate) fn share(pid: u32) -> anyhow::Result<u64> {
+    bytes(
+        &fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?,
+        "Pss:",
+    )
+}
+
+fn bytes(lines: &str, name: &str) -> anyhow::Result<u64> {
+    let line = lines
         .lines()
         .find_map(|it| it.strip_prefix(name))
         .context("no such line")?;
