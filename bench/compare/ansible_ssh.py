@@ -54,21 +54,14 @@ def main():
         "ANSIBLE_HOST_KEY_CHECKING": "False",
         "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
     }
-    version = subprocess.run([*ansible, "--version"], check=True, capture_output=True, text=True, env=environment)
+    version = subprocess.run([*ansible, "--version"], check=True, capture_output=True, text=True, env=environment).stdout
+    version = version.split("core ")[1].split("]")[0]
     for way, pipelining in (("as installed", "False"), ("pipelining", "True")):
         environment["ANSIBLE_PIPELINING"] = pipelining
-        times = measure.rounds(lambda: subprocess.run(ad_hoc, check=True, env=environment, stdout=subprocess.DEVNULL))
+        figures = measure.rounds(lambda: subprocess.run(ad_hoc, check=True, env=environment, stdout=subprocess.DEVNULL))
         control_mb, hosts_mb = peak(ad_hoc, environment)
-        measure.report(
-            "ansible",
-            version.stdout.split("core ")[1].split("]")[0],
-            way,
-            RECORDED,
-            times,
-            hosts=options.hosts,
-            control_mb=control_mb,
-            host_mb=round(hosts_mb / options.hosts, 1),
-        )
+        figures |= {"hosts": options.hosts, "control_mb": control_mb, "host_mb": round(hosts_mb / options.hosts, 1)}
+        measure.report("ansible", version, way, RECORDED, figures)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import celery
@@ -43,16 +42,6 @@ def answers(tasks):
     return [task.get(timeout=120) for task in tasks]
 
 
-def throughput(tasks):
-    """Seconds for so many tasks that do nothing, from the first call until the last result is read."""
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        answers([nothing.apply_async(queue="pool") for _ in range(tasks)])
-        times.append(time.perf_counter() - started)
-    return sorted(times)
-
-
 def main():
     options = measure.arguments()
     os.environ["C_FORCE_ROOT"] = "1"
@@ -74,28 +63,23 @@ def main():
         server.config_set("appendfsync", "always")
         server.config_set("appendonly", appendonly)
         measure.until("the log's first rewrite", lambda: not server.info("persistence")["aof_rewrite_in_progress"])
-        times = measure.rounds(once)
-        measure.report(
-            "celery",
-            versions,
-            way,
-            recorded,
-            times,
-            hosts=options.hosts,
-            control_mb=measure.memory_mb("redis-server"),
-            host_mb=round(measure.memory_mb("celery_queues worker") / options.hosts, 1),
-        )
+        figures = measure.rounds(once) | {
+            "hosts": options.hosts,
+            "control_mb": measure.memory_mb("redis-server"),
+            "host_mb": round(measure.memory_mb("celery_queues worker") / options.hosts, 1),
+        }
+        measure.report("celery", versions, way, recorded, figures)
     for process in workers:
         process.kill()
         process.wait()
     server.config_set("appendonly", "no")
     worker(options.folder, "pool", "-c", "2")
     until_ready(1)
-    throughput(1_000)
     for tasks in (1_000, 4_000):
-        times = throughput(tasks)
-        rate = round(tasks * 1_000 / measure.at(times, 50))
-        measure.report("celery", versions, "no-op tasks, one worker of 2 processes", "the results, in memory", times, tasks=tasks, per_s=rate)
+        once = lambda: answers([nothing.apply_async(queue="pool") for _ in range(tasks)])
+        figures = measure.rounds(once, ROUNDS, ROUNDS, warm_up=1) | {"tasks": tasks}
+        figures["per_s"] = round(tasks * 1_000 / figures["p50_ms"])
+        measure.report("celery", versions, "no-op tasks, one worker of 2 processes", "the results, in memory", figures)
 
 
 if __name__ == "__main__":

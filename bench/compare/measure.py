@@ -37,16 +37,29 @@ def until(what, is_so, seconds=180):
         time.sleep(0.5)
 
 
-def rounds(once):
-    """Seconds of each round, sorted: as many as fit into a minute, up to 100 and at least 5, after a warm-up."""
-    for _ in range(WARM_UP):
+def cpu_s():
+    """Processor time so far of all processes here, with those that have ended (proc(5), fields 14 to 17 of `stat`)."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ticks += sum(map(int, process.joinpath("stat").read_text().rpartition(")")[2].split()[11:15]))
+        except OSError:
+            continue  # It has ended.
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def rounds(once, minimum=ROUNDS_MIN, maximum=ROUNDS_MAX, warm_up=WARM_UP):
+    """The figures of as many rounds as fit into a minute, within these bounds, after a warm-up."""
+    for _ in range(warm_up):
         once()
-    times, end = [], time.monotonic() + SECONDS
-    while len(times) < ROUNDS_MIN or (len(times) < ROUNDS_MAX and time.monotonic() < end):
+    times, end, cpu = [], time.monotonic() + SECONDS, cpu_s()
+    while len(times) < minimum or (len(times) < maximum and time.monotonic() < end):
         started = time.perf_counter()
         once()
         times.append(time.perf_counter() - started)
-    return sorted(times)
+    cpu = (cpu_s() - cpu) / len(times)
+    times.sort()
+    return {"runs": len(times), "p50_ms": at(times, 50), "p99_ms": at(times, 99), "cpu_ms": round(cpu * 1_000, 1)}
 
 
 def at(times, percent):
@@ -68,8 +81,7 @@ def memory_mb(*words):
     return round(kib / 1_024, 1)
 
 
-def report(peer, version, way, recorded, times=(), **more):
+def report(peer, version, way, recorded, figures):
     """Prints the line. `recorded`: what a crash of the machine leaves of a round that was answered."""
-    figures = {"runs": len(times), "p50_ms": at(times, 50), "p99_ms": at(times, 99)} if times else {}
-    line = {"peer": peer, "version": version, "way": way, **figures, **more, "recorded": recorded}
-    print(json.dumps(line | {"load": os.getloadavg()[0]}), flush=True)
+    line = {"peer": peer, "version": version, "way": way} | figures | {"recorded": recorded}
+    print(json.dumps(line | {"load": round(os.getloadavg()[0], 1)}), flush=True)

@@ -103,17 +103,14 @@ def main():
         measure.start(["./meshagent", "connect"], home / "log", cwd=home)
     measure.until("the agents", lambda: len(channel.connected()) == options.hosts)
     nodes = channel.connected()
-    times = measure.rounds(lambda: channel.run_true(nodes))
-    measure.report(
-        "meshcentral",
-        json.loads((package / "package.json").read_text())["version"],
-        "control channel",
-        "that it was asked for, per host, unsynced; no answer",
-        times,
-        hosts=options.hosts,
-        control_mb=measure.memory_mb("node_modules/meshcentral"),
-        host_mb=round(measure.memory_mb("meshagent connect") / options.hosts, 1),
-    )
+    figures = measure.rounds(lambda: channel.run_true(nodes)) | {
+        "hosts": options.hosts,
+        "control_mb": measure.memory_mb("node_modules/meshcentral"),
+        "host_mb": round(measure.memory_mb("meshagent connect") / options.hosts, 1),
+    }
+    version = json.loads((package / "package.json").read_text())["version"]
+    recorded = "that it was asked for, per host, unsynced; no answer"
+    measure.report("meshcentral", version, "control channel", recorded, figures)
 
 
 if __name__ == "__main__":

@@ -45,17 +45,12 @@ def main():
         assert len(answers) == options.hosts, answers
 
     for way, once in (("LocalClient", by_client), ("command line", by_command_line)):
-        times = measure.rounds(once)
-        measure.report(
-            "salt",
-            salt.version.__version__,
-            way,
-            RECORDED,
-            times,
-            hosts=options.hosts,
-            control_mb=measure.memory_mb("salt-master"),
-            host_mb=round(measure.memory_mb("salt-minion") / options.hosts, 1),
-        )
+        figures = measure.rounds(once) | {
+            "hosts": options.hosts,
+            "control_mb": measure.memory_mb("salt-master"),
+            "host_mb": round(measure.memory_mb("salt-minion") / options.hosts, 1),
+        }
+        measure.report("salt", salt.version.__version__, way, RECORDED, figures)
 
 
 if __name__ == "__main__":
