@@ -81,6 +81,7 @@ struct Fixture {
 }
 
 struct Running {
+    data: DataDir,
     stop: oneshot::Sender<()>,
     agent: JoinHandle<()>,
 }
@@ -90,6 +91,10 @@ impl Running {
     async fn die(self) {
         self.agent.abort();
         assert!(self.agent.await.unwrap_err().is_cancelled());
+        // A program that another test is starting has a copy of the lock until it is executed.
+        while self.data.lock().is_err() {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -134,6 +139,7 @@ impl Fixture {
         let (stop, stopped) = oneshot::channel::<()>();
         let run = agent.run(async { drop(stopped.await) });
         Running {
+            data: self.data(),
             stop,
             agent: tokio::spawn(run),
         }
