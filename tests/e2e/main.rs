@@ -22,6 +22,7 @@ mod database_tls;
 mod disk;
 mod fix;
 mod house;
+mod inventory;
 mod labels;
 mod manual;
 mod ops;

@@ -38,7 +38,7 @@ async fn a_selector_that_means_no_host_or_nothing_creates_nothing() {
         ("os = ", "expected a value at the end"),
         (
             "colour = red",
-            "at character 1 is not a key; keys are arch, group",
+            "at character 1 is not a key; keys are account.name, arch, group",
         ),
     ] {
         let param = json!({"command": "true", "selector": selector}).to_string();

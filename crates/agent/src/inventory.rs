@@ -17,10 +17,12 @@ mod system;
 mod trim;
 
 pub use system::facts;
+pub(crate) use trim::fit;
 
 use std::{io, path::Path};
 
-use protocol::{answer::AssetReport, work::AssetItem};
+use model::AssetItem;
+use protocol::answer::AssetReport;
 
 use crate::progress::Progress;
 
@@ -39,6 +41,7 @@ pub fn collect(items: &[AssetItem], progress: &Progress) -> AssetReport {
     let mut unread = Unread::default();
     for (done, item) in items.iter().enumerate() {
         progress.at(done, items.len(), item.wire());
+        unread.item = Some(*item);
         match item {
             AssetItem::System => report.system = Some(facts()),
             AssetItem::Accounts => report.accounts = Some(accounts::collect(&mut unread)),
@@ -51,7 +54,8 @@ pub fn collect(items: &[AssetItem], progress: &Progress) -> AssetReport {
         }
     }
     report.unread = unread.lines;
-    trim::fit(&mut report);
+    report.partial = unread.partial;
+    fit(&mut report);
     report
 }
 
@@ -59,6 +63,10 @@ pub fn collect(items: &[AssetItem], progress: &Progress) -> AssetReport {
 #[derive(Default)]
 pub(crate) struct Unread {
     lines: Vec<String>,
+    /// What is being collected.
+    item: Option<AssetItem>,
+    /// The lists in which something may be missing.
+    partial: Vec<AssetItem>,
 }
 
 impl Unread {
@@ -68,7 +76,14 @@ impl Unread {
         }
     }
 
-    /// The text of a file; none, and a line that says so, if it cannot be read.
+    /// Says why entries of the list may be missing.
+    fn lacks(&mut self, line: &str) {
+        self.say(line);
+        let item = self.item.filter(|it| !self.partial.contains(it));
+        self.partial.extend(item);
+    }
+
+    /// The text of a file that has entries; none, and a line that says so, if it cannot be read.
     fn text(&mut self, subject: &str, path: &Path) -> String {
         read::text(path).unwrap_or_else(|error| {
             self.failed(subject, path, &error);
@@ -76,18 +91,31 @@ impl Unread {
         })
     }
 
+    /// Likewise, of a file that only says more about the entries.
+    fn more(&mut self, subject: &str, path: &Path) -> String {
+        read::text(path).unwrap_or_else(|error| {
+            self.say(&unreadable(subject, path, &error));
+            String::new()
+        })
+    }
+
+    /// Something that has entries cannot be read.
     fn failed(&mut self, subject: &str, path: &Path, error: &io::Error) {
-        self.say(&format!("{subject}: {}: {error}", path.display()));
+        self.lacks(&unreadable(subject, path, error));
     }
 
     /// The list with at most [`ENTRIES_MAX`] entries.
     fn cap<T>(&mut self, subject: &str, mut list: Vec<T>) -> Vec<T> {
         if list.len() > ENTRIES_MAX {
-            self.say(&format!("{subject}: {ENTRIES_MAX} of {} kept", list.len()));
+            self.lacks(&format!("{subject}: {ENTRIES_MAX} of {} kept", list.len()));
             list.truncate(ENTRIES_MAX);
         }
         list
     }
+}
+
+fn unreadable(subject: &str, path: &Path, error: &io::Error) -> String {
+    format!("{subject}: {}: {error}", path.display())
 }
 
 #[cfg(test)]
@@ -139,10 +167,29 @@ mod tests {
 
     #[test]
     fn a_list_at_the_limit_is_whole_and_one_past_it_is_cut_and_said() {
-        let mut unread = Unread::default();
+        let mut unread = Unread {
+            item: Some(AssetItem::Ports),
+            ..Unread::default()
+        };
         assert_eq!(unread.cap("x", vec![0; ENTRIES_MAX]).len(), ENTRIES_MAX);
-        assert!(unread.lines.is_empty());
+        assert!(unread.lines.is_empty() && unread.partial.is_empty());
         assert_eq!(unread.cap("x", vec![0; ENTRIES_MAX + 1]).len(), ENTRIES_MAX);
         assert_eq!(unread.lines, ["x: 20000 of 20001 kept"]);
+        assert_eq!(unread.partial, [AssetItem::Ports]);
+    }
+
+    #[test]
+    fn only_what_has_entries_makes_a_list_partial_when_it_cannot_be_read() {
+        let mut unread = Unread {
+            item: Some(AssetItem::Accounts),
+            ..Unread::default()
+        };
+        let nowhere = Path::new("/nowhere");
+        assert_eq!(unread.more("accounts", nowhere), "");
+        assert_eq!((unread.lines.len(), unread.partial.len()), (1, 0));
+        for _ in 0..2 {
+            assert_eq!(unread.text("accounts", nowhere), "");
+        }
+        assert_eq!(unread.partial, [AssetItem::Accounts]);
     }
 }

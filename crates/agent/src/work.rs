@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{LeafId, Reason, Status, UnixMillis, Verdict, limits};
-use protocol::answer::{Answer, AssetReport};
+use protocol::answer::Answer;
 use protocol::frame::LeafResult;
 use protocol::work::{AssetsWork, CheckWork, OpsWork, Work};
-use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -249,8 +248,7 @@ pub fn seal(leaf: LeafId, finished: Finished, now: UnixMillis) -> LeafResult {
         Verdict::Timeout => Status::Timeout,
     };
     if let Some(assets) = &mut answer.assets {
-        // Room for the rest of the answer and for the notes on what was left out.
-        cut(assets, limits::ANSWER_BYTES_MAX - (8 << 10));
+        inventory::fit(assets);
     }
     let mut json = serde_json::to_vec(&answer).unwrap_or_default();
     if json.len() > limits::ANSWER_BYTES_MAX {
@@ -273,73 +271,11 @@ pub fn seal(leaf: LeafId, finished: Finished, now: UnixMillis) -> LeafResult {
     }
 }
 
-/// A list of an asset report, whatever is in it.
-trait List {
-    fn count(&self) -> usize;
-    fn bytes(&self) -> usize;
-    fn keep(&mut self, count: usize);
-}
-
-impl<T: Serialize> List for Vec<T> {
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes(&self) -> usize {
-        serde_json::to_vec(self).map_or(0, |it| it.len())
-    }
-
-    fn keep(&mut self, count: usize) {
-        self.truncate(count);
-    }
-}
-
-/// Halves the largest list until the report fits, and notes what was left out.
-fn cut(report: &mut AssetReport, bytes_max: usize) {
-    let fits = |it: &AssetReport| serde_json::to_vec(it).map_or(0, |it| it.len()) <= bytes_max;
-    let mut notes: Vec<(&str, usize, usize)> = Vec::new();
-    while !fits(report) {
-        let largest = lists(report)
-            .into_iter()
-            .max_by_key(|(_, list)| list.bytes());
-        let Some((name, list)) = largest.filter(|(_, list)| list.count() > 0) else {
-            break;
-        };
-        let before = list.count();
-        list.keep(before / 2);
-        match notes.iter_mut().find(|it| it.0 == name) {
-            Some(note) => note.2 = before / 2,
-            None => notes.push((name, before, before / 2)),
-        }
-    }
-    report.unread.extend(notes.iter().map(|(name, all, kept)| {
-        format!("{name}: only {kept} of {all}, because the whole would be too large")
-    }));
-}
-
-fn lists(report: &mut AssetReport) -> Vec<(&'static str, &mut dyn List)> {
-    fn list<T: Serialize>(it: &mut Option<Vec<T>>) -> Option<&mut dyn List> {
-        it.as_mut().map(|it| it as &mut dyn List)
-    }
-    [
-        ("processes", list(&mut report.processes)),
-        ("ports", list(&mut report.ports)),
-        ("accounts", list(&mut report.accounts)),
-        ("packages", list(&mut report.packages)),
-        ("cron jobs", list(&mut report.cron_jobs)),
-        ("kernel modules", list(&mut report.kernel_modules)),
-        ("autoruns", list(&mut report.autoruns)),
-    ]
-    .into_iter()
-    .filter_map(|(name, list)| Some((name, list?)))
-    .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use model::RootId;
-    use protocol::answer::Package;
+    use protocol::answer::{AssetReport, Package};
 
     async fn command_stopped_by(stop: Option<Stop>, time_left: Duration) -> Finished {
         let policy = Arc::new(Policy::default());
@@ -431,8 +367,9 @@ mod tests {
         let assets = answer.assets.unwrap();
         let kept = assets.packages.unwrap();
         assert_eq!(kept.first(), Some(&package("package-0")));
-        let note = format!("packages: only {} of 60000", kept.len());
+        let note = format!("packages: {} of 60000 kept", kept.len());
         assert!(assets.unread[0].starts_with(&note), "{:?}", assets.unread);
+        assert_eq!(assets.partial, [model::AssetItem::Packages]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Calls about hosts.
 
-use model::LabelChange;
 use model::limits::LEAF_PAGE_SIZE_MAX;
+use model::{AssetItem, LabelChange};
 use protocol::api::Done;
 use protocol::api::host::{
-    DescribeAgentInstallStatus, DescribeCloudCenterInstances, GetAssetDetailByUuid, PreviewTargets,
+    DescribeAgentInstallStatus, DescribeCloudCenterInstances, DescribeHostSnapshots,
+    GetAssetDetailByUuid, PreviewTargets,
 };
 use protocol::api::label::{self, SetHostLabels};
 use serde_json::json;
@@ -63,6 +64,20 @@ impl Client {
     pub async fn host(&self, uuid: &str) -> Result<GetAssetDetailByUuid, Error> {
         self.call("GetAssetDetailByUuid", &[("Uuid", uuid.to_owned())])
             .await
+    }
+
+    /// What the last inventories of a host said of these items.
+    ///
+    /// # Errors
+    /// See [`Client::call`].
+    pub async fn host_snapshots(
+        &self,
+        uuid: &str,
+        items: &[AssetItem],
+    ) -> Result<DescribeHostSnapshots, Error> {
+        let items: Vec<_> = items.iter().map(|it| it.wire()).collect();
+        let params = [("Uuid", uuid.to_owned()), ("Items", items.join(","))];
+        self.call("DescribeHostSnapshots", &params).await
     }
 
     /// Whether these hosts have an agent.

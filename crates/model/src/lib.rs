@@ -4,6 +4,7 @@
 //! Everything else is built on this crate and it is built on nothing: no I/O, no clock, no
 //! randomness, no serialisation. Times and random bytes come in as arguments.
 
+pub mod asset;
 mod catalogue;
 pub mod cause;
 pub mod fix;
@@ -21,7 +22,9 @@ pub mod selector;
 pub mod task;
 pub mod template;
 pub mod time;
+pub mod version;
 
+pub use asset::AssetItem;
 pub use cause::{Cause, Severity};
 pub use fix::Fix;
 pub use host::HostUuid;

@@ -86,6 +86,10 @@ pub const KEPT_ANSWERS_BYTES_MAX: usize = 64 << 20;
 pub const FRAME_BYTES_MAX: usize = 2 << 20;
 /// Largest answer of one leaf, in bytes of JSON.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Longest list of what is on a host that is kept, in bytes of JSON: as long as an answer may be.
+pub const SNAPSHOT_BYTES_MAX: usize = ANSWER_BYTES_MAX;
+/// Hosts whose lists are read at the same time when a selector asks for them.
+pub const SNAPSHOT_HOSTS_MAX: usize = 8;
 /// Part of each output stream of a command that is kept: half from its head, half from its tail.
 pub const OUTPUT_BYTES_MAX: usize = 64 << 10;
 /// Longest command, in bytes.

@@ -83,6 +83,12 @@ impl TaskType {
             Self::ClientDevOps => false,
         }
     }
+
+    /// Whether the work says what is on a host.
+    #[must_use]
+    pub const fn takes_inventory(self) -> bool {
+        matches!(self, Self::AssetSecurityCheck | Self::AssetsCollection)
+    }
 }
 
 impl FromStr for TaskType {

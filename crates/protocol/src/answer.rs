@@ -167,6 +167,9 @@ pub struct AssetReport {
     /// What could not be read, or was left out, and why. One line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
+    /// The lists in which therefore something may be missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::asset")]
+    pub partial: Vec<model::AssetItem>,
 }
 
 /// One process.

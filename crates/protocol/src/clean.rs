@@ -257,6 +257,7 @@ impl AssetReport {
             kernel_modules,
             autoruns,
             unread,
+            partial: _,
         } = self;
         if let Some(facts) = system {
             facts.clean();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::TaskType;
+use model::{AssetItem, TaskType};
 use serde::{Deserialize, Serialize};
 
 /// The work of one order. Its JSON form is inside the signed order.
@@ -51,69 +51,8 @@ pub struct OpsWork {
 #[serde(rename_all = "camelCase")]
 pub struct AssetsWork {
     /// What to collect, in the order asked.
+    #[serde(with = "crate::asset")]
     pub items: Vec<AssetItem>,
-}
-
-/// One kind of asset information.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum AssetItem {
-    /// System facts.
-    #[serde(rename = "SYSTEM_SNAPSHOT")]
-    System,
-    /// Accounts.
-    #[serde(rename = "ACCOUNT_SNAPSHOT")]
-    Accounts,
-    /// Listening ports.
-    #[serde(rename = "PORT_SNAPSHOT")]
-    Ports,
-    /// Processes.
-    #[serde(rename = "PROC_SNAPSHOT")]
-    Processes,
-    /// Installed packages.
-    #[serde(rename = "SOFTWARE_SNAPSHOT")]
-    Packages,
-    /// Jobs of cron.
-    #[serde(rename = "CROND_SNAPSHOT")]
-    CronJobs,
-    /// Loaded kernel modules.
-    #[serde(rename = "LKM_SNAPSHOT")]
-    KernelModules,
-    /// What starts by itself.
-    #[serde(rename = "AUTORUN_SNAPSHOT")]
-    Autoruns,
-}
-
-impl AssetItem {
-    /// All items.
-    pub const ALL: [Self; 8] = [
-        Self::System,
-        Self::Accounts,
-        Self::Ports,
-        Self::Processes,
-        Self::Packages,
-        Self::CronJobs,
-        Self::KernelModules,
-        Self::Autoruns,
-    ];
-
-    /// Items that the API documents and that mean nothing on a host of ours: accepted, and answered
-    /// with a note that they were not collected.
-    pub const FOREIGN: [&str; 2] = ["SCA_SNAPSHOT", "SCA_PROXY_SNAPSHOT"];
-
-    /// The name on the wire.
-    #[must_use]
-    pub const fn wire(self) -> &'static str {
-        match self {
-            Self::System => "SYSTEM_SNAPSHOT",
-            Self::Accounts => "ACCOUNT_SNAPSHOT",
-            Self::Ports => "PORT_SNAPSHOT",
-            Self::Processes => "PROC_SNAPSHOT",
-            Self::Packages => "SOFTWARE_SNAPSHOT",
-            Self::CronJobs => "CROND_SNAPSHOT",
-            Self::KernelModules => "LKM_SNAPSHOT",
-            Self::Autoruns => "AUTORUN_SNAPSHOT",
-        }
-    }
 }
 
 impl Work {

@@ -65,6 +65,7 @@ operations! {
     "DescribeAgentInstallStatus", CLOUD, host::install_status;
     "DescribeClientProblemType", CLOUD, problem::list;
     "DescribeCloudCenterInstances", CLOUD, host::list;
+    "DescribeHostSnapshots", OURS, host::snapshots;
     "DescribeInstallCodes", CLOUD, install_code::list;
     "DescribeOnceTask", CLOUD, task::describe;
     "DescribeOnceTaskLeafRecordPage", CLOUD, task::leaf_records;

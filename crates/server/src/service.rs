@@ -6,6 +6,7 @@ mod checker;
 mod error;
 pub(crate) mod host;
 pub(crate) mod install_code;
+mod inventory;
 pub(crate) mod target;
 pub(crate) mod task;
 mod verification;

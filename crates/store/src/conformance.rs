@@ -21,6 +21,7 @@ mod outcome;
 mod pack;
 mod pages;
 mod root;
+mod snapshot;
 
 use model::{Event, Reason, RootId, Said, TaskType, UnixMillis, Verdict};
 
@@ -33,6 +34,7 @@ pub use self::outcome::*;
 pub use self::pack::*;
 pub use self::pages::*;
 pub use self::root::*;
+pub use self::snapshot::*;
 use crate::{Applied, Error, HostNo, LeafAnswer, LeafEvent, NewRoot, PageRequest, Store};
 
 /// Makes one test of each case. The argument is evaluated once per test, in an empty place, and
@@ -78,6 +80,7 @@ macro_rules! store_conformance {
             hosts_are_added_seen_and_removed
             labels_change_together_and_stay
             hosts_are_paged_by_number_and_by_filter
+            the_last_list_of_a_host_is_kept_with_its_result
             install_codes_are_kept_newest_first
             users_have_keys_and_policies
             tokens_expire_and_go_with_their_user
@@ -159,6 +162,7 @@ fn said(json: &[u8], kind: u8) -> LeafAnswer {
     LeafAnswer {
         json: json.to_vec(),
         said: Said::new([kind; 14], format!("kind {kind}")),
+        snapshots: Vec::new(),
     }
 }
 

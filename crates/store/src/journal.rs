@@ -335,7 +335,7 @@ impl Block {
 
 /// Each thread keeps its decompressor: making one asks the processor what it can do (`cpuid`), which
 /// a virtual machine answers slower than a whole block unpacks.
-fn unpack(packed: &[u8], length: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn unpack(packed: &[u8], length: usize) -> io::Result<Vec<u8>> {
     thread_local! {
         static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
             const { RefCell::new(None) };

@@ -12,6 +12,7 @@ mod install_code;
 mod journal;
 mod outcome;
 mod postgres;
+mod snapshot;
 mod sql;
 mod sqlite;
 mod task;
@@ -19,7 +20,7 @@ mod task;
 pub mod conformance;
 
 use async_trait::async_trait;
-use model::{Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
+use model::{AssetItem, Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
 
 pub use access::{AccessKey, Policy, Token, User};
 pub use error::{Error, Source};
@@ -27,6 +28,7 @@ pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
 pub use outcome::{LeafAnswer, OutcomeGroup};
 pub use postgres::{Postgres, PostgresStore, PostgresUrl, UrlError};
+pub use snapshot::{NewSnapshot, Snapshot};
 pub use sql::SqlStore;
 pub use sqlite::{Options, Sqlite, SqliteStore};
 pub use task::{
@@ -144,6 +146,14 @@ pub trait Store: Send + Sync + 'static {
     async fn host_label(&self, hosts: &[HostNo], change: &LabelChange) -> Result<u64, Error>;
     /// Marks a host as removed: its key no longer opens a session. Returns whether it was there.
     async fn host_remove(&self, uuid: &HostUuid, now: UnixMillis) -> Result<bool, Error>;
+
+    /// Those lists of these hosts that are kept, by host and item as asked: what an inventory that ended
+    /// well said last. They come with their results, in the same commit, and go with their host.
+    async fn snapshot_list(
+        &self,
+        hosts: &[HostNo],
+        items: &[AssetItem],
+    ) -> Result<Vec<Snapshot>, Error>;
 
     /// Adds an install code.
     async fn install_code_add(&self, code: InstallCode) -> Result<(), Error>;

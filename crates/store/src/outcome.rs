@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use model::{LeafId, LeafState, OutcomeId, Said, limits};
 
-use crate::HostNo;
+use crate::{HostNo, NewSnapshot};
 
 /// The answer of a leaf, with what it comes down to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct LeafAnswer {
     pub json: Vec<u8>,
     /// The answer in short.
     pub said: Said,
+    /// The lists in it that are kept for the host, if an inventory ends well with it.
+    pub snapshots: Vec<NewSnapshot>,
 }
 
 /// The leaves of one root that ended the same.

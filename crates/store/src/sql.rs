@@ -26,6 +26,7 @@ mod reader;
 mod retention;
 mod segment;
 mod setting;
+mod snapshot;
 mod task;
 pub(crate) mod verify;
 mod writer;

@@ -74,6 +74,7 @@ fn success(root: RootId, number: u32, words: usize) -> LeafEvent {
         answer: Some(LeafAnswer {
             json: answer.take(words).flatten().collect(),
             said: Said::new([1; 14], "noise".into()),
+            snapshots: Vec::new(),
         }),
     }
 }

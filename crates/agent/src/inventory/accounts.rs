@@ -55,12 +55,16 @@ fn parse_passwd_line(line: &str) -> Option<PasswdEntry> {
 
 pub(super) fn collect(unread: &mut Unread) -> Vec<Account> {
     let passwd = parse_passwd(&unread.text(SUBJECT, Path::new("/etc/passwd")));
-    let groups = Groups::parse(&unread.text(SUBJECT, Path::new("/etc/group")));
+    let groups = Groups::parse(&unread.more(SUBJECT, Path::new("/etc/group")));
     let path = Path::new("/etc/shadow");
     let shadow = match read::text(path) {
         Ok(text) => Some(parse_shadow(&text)),
         Err(error) => {
-            unread.failed("accounts: locked passwords", path, &error);
+            unread.say(&super::unreadable(
+                "accounts: locked passwords",
+                path,
+                &error,
+            ));
             None
         }
     };

@@ -43,11 +43,11 @@ pub(super) fn collect(unread: &mut Unread) -> Vec<Package> {
         is_known = true;
         match query_rpm() {
             Ok(text) => packages.extend(parse_rpm(&text)),
-            Err(reason) => unread.say(&format!("packages: rpm: {reason}")),
+            Err(reason) => unread.lacks(&format!("packages: rpm: {reason}")),
         }
     }
     if !is_known {
-        unread.say("packages: no database of dpkg, rpm or apk");
+        unread.lacks("packages: no database of dpkg, rpm or apk");
     }
     unread.cap(SUBJECT, packages)
 }

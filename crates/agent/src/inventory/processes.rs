@@ -95,14 +95,14 @@ pub(super) fn booted_ms() -> i64 {
 
 pub(super) fn collect(unread: &mut Unread) -> Vec<Process> {
     let booted_ms = booted_ms();
-    let users = users(&unread.text(SUBJECT, Path::new("/etc/passwd")));
+    let users = users(&unread.more(SUBJECT, Path::new("/etc/passwd")));
     let pids = unread.cap(SUBJECT, pids());
     let processes: Vec<Process> = pids
         .into_iter()
         .filter_map(|pid| process(pid, booted_ms, &users))
         .collect();
     if processes.is_empty() {
-        unread.say("processes: /proc shows none");
+        unread.lacks("processes: /proc shows none");
     }
     if !rustix::process::geteuid().is_root() {
         unread.say("processes: without root, paths of other users' programs cannot be read");

@@ -1,5 +1,6 @@
 //! Makes a report fit into one answer by cutting its longest lists, and says so.
 
+use model::AssetItem;
 use model::limits::ANSWER_BYTES_MAX;
 use protocol::answer::AssetReport;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 const RESERVE_BYTES: usize = 16 << 10;
 
 /// Cuts the longest lists, in bytes of JSON, until the report fits.
-pub(super) fn fit(report: &mut AssetReport) {
+pub(crate) fn fit(report: &mut AssetReport) {
     fit_into(report, ANSWER_BYTES_MAX - RESERVE_BYTES);
 }
 
@@ -17,8 +18,8 @@ fn fit_into(report: &mut AssetReport, bytes_max: usize) {
     loop {
         let excess = json_bytes(report).saturating_sub(bytes_max);
         let mut lists = lists(report);
-        let longest = lists.iter_mut().max_by_key(|(_, list)| list.bytes());
-        let Some((_, list)) = longest.filter(|(_, list)| excess > 0 && list.length() > 0) else {
+        let longest = lists.iter_mut().max_by_key(|it| it.2.bytes());
+        let Some((_, _, list)) = longest.filter(|it| excess > 0 && it.2.length() > 0) else {
             break;
         };
         // At most half at a time, so that the next longest gets its turn.
@@ -26,8 +27,10 @@ fn fit_into(report: &mut AssetReport, bytes_max: usize) {
         let kept = bytes.saturating_sub(excess).max(bytes / 2);
         list.shorten((length * kept / bytes).min(length - 1));
     }
-    for ((name, before), (_, after)) in before.into_iter().zip(lengths(report)) {
+    for ((item, name, before), (_, _, after)) in before.into_iter().zip(lengths(report)) {
         if after < before {
+            report.partial.retain(|it| *it != item);
+            report.partial.push(item);
             report.unread.push(format!(
                 "{name}: {after} of {before} kept: the answer would be too long"
             ));
@@ -39,21 +42,28 @@ fn json_bytes(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
-fn lengths(report: &mut AssetReport) -> Vec<(&'static str, usize)> {
+fn lengths(report: &mut AssetReport) -> Vec<(AssetItem, &'static str, usize)> {
     let lists = lists(report);
-    let lengths = lists.iter().map(|(name, list)| (*name, list.length()));
+    let lengths = lists
+        .iter()
+        .map(|(item, name, list)| (*item, *name, list.length()));
     lengths.collect()
 }
 
-fn lists(report: &mut AssetReport) -> [(&'static str, &mut dyn List); 7] {
+fn lists(report: &mut AssetReport) -> [(AssetItem, &'static str, &mut dyn List); 7] {
+    use AssetItem as Item;
     [
-        ("processes", &mut report.processes),
-        ("ports", &mut report.ports),
-        ("accounts", &mut report.accounts),
-        ("packages", &mut report.packages),
-        ("cron jobs", &mut report.cron_jobs),
-        ("kernel modules", &mut report.kernel_modules),
-        ("autoruns", &mut report.autoruns),
+        (Item::Processes, "processes", &mut report.processes),
+        (Item::Ports, "ports", &mut report.ports),
+        (Item::Accounts, "accounts", &mut report.accounts),
+        (Item::Packages, "packages", &mut report.packages),
+        (Item::CronJobs, "cron jobs", &mut report.cron_jobs),
+        (
+            Item::KernelModules,
+            "kernel modules",
+            &mut report.kernel_modules,
+        ),
+        (Item::Autoruns, "autoruns", &mut report.autoruns),
     ]
 }
 
@@ -117,6 +127,7 @@ mod tests {
             cut.unread,
             ["autoruns: 999 of 1000 kept: the answer would be too long"]
         );
+        assert_eq!(cut.partial, [AssetItem::Autoruns]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Owns the grammar and what is said of a text that does not follow it. What an expression means is
 //! the parent's.
 
+use std::cmp::Ordering;
+
 use super::{Error, Expr, Key, Place, Selector};
-use crate::label;
 use crate::limits;
 
 /// See [`Selector::parse`].
@@ -43,6 +44,10 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Error> {
             ',' => Token::Sign(","),
             '=' => Token::Sign("="),
             '~' => Token::Sign("~"),
+            '<' if rest.next_if(|it| it.1 == '=').is_some() => Token::Sign("<="),
+            '<' => Token::Sign("<"),
+            '>' if rest.next_if(|it| it.1 == '=').is_some() => Token::Sign(">="),
+            '>' => Token::Sign(">"),
             '!' if rest.next_if(|it| it.1 == '=').is_some() => Token::Sign("!="),
             '"' => {
                 let mut value = String::new();
@@ -57,7 +62,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Error> {
             }
             c => {
                 let mut word = String::from(c);
-                let goes_on = |c: char| !c.is_whitespace() && !"()=,~!\"".contains(c);
+                let goes_on = |c: char| !c.is_whitespace() && !"()=,~!<>\"".contains(c);
                 while let Some((_, c)) = rest.next_if(|it| goes_on(it.1)) {
                     word.push(c);
                 }
@@ -80,14 +85,18 @@ impl Parser {
         self.tokens.get(self.at).map(|it| &it.1)
     }
 
-    fn expected(&self, expected: &'static str) -> Error {
-        let found = self.tokens.get(self.at).map(|(at, token)| Place {
+    fn place(&self) -> Option<Place> {
+        self.tokens.get(self.at).map(|(at, token)| Place {
             at: *at,
             found: match token {
                 Token::Word(text) | Token::Quoted(text) => text.clone(),
                 Token::Sign(sign) => (*sign).to_owned(),
             },
-        });
+        })
+    }
+
+    fn expected(&self, expected: &'static str) -> Error {
+        let found = self.place();
         Error::Expected { expected, found }
     }
 
@@ -140,8 +149,17 @@ impl Parser {
     }
 
     fn comparison(&mut self) -> Result<Expr, Error> {
+        let place = self.place();
         let key = self.key()?;
-        if self.takes("=") {
+        let sign = ORDERS.iter().find(|(sign, _)| self.takes(sign));
+        if let Some((_, orders)) = sign {
+            match place {
+                Some(place) if !key.has_order() => return Err(Error::NoOrder(place)),
+                _ => {}
+            }
+            let value = self.value()?;
+            Ok(Expr::Order { key, orders, value })
+        } else if self.takes("=") {
             let values = vec![self.value()?];
             Ok(Expr::Is { key, values })
         } else if self.takes("!=") {
@@ -162,38 +180,46 @@ impl Parser {
         } else if self.takes_word("exists") {
             Ok(Expr::Exists(key))
         } else {
-            Err(self.expected("`=`, `!=`, `~`, `in`, `not in` or `exists`"))
+            let signs = match key.has_order() {
+                true => "`=`, `!=`, `<`, `<=`, `>`, `>=`, `~`, `in`, `not in` or `exists`",
+                false => "`=`, `!=`, `~`, `in`, `not in` or `exists`",
+            };
+            Err(self.expected(signs))
         }
     }
 
     fn key(&mut self) -> Result<Key, Error> {
-        let Some((at, Token::Word(word))) = self.tokens.get(self.at) else {
+        let (Some(Token::Word(word)), Some(place)) = (self.peek(), self.place()) else {
             return Err(self.expected("a key"));
         };
-        let place = || Place {
-            at: *at,
-            found: word.clone(),
-        };
-        let label = word
-            .split_at_checked(LABEL.len())
-            .filter(|(start, _)| start.eq_ignore_ascii_case(LABEL));
-        let key = match label {
-            Some((_, key)) => {
-                Key::Label(key.parse().map_err(|error: label::Error| Error::Label {
-                    place: place(),
-                    error,
-                })?)
-            }
-            None => {
-                Key::WORDS
-                    .into_iter()
-                    .find(|it| it.0.eq_ignore_ascii_case(word))
-                    .ok_or_else(|| Error::NoKey(place()))?
-                    .1
-            }
-        };
+        let word = word.to_lowercase();
         self.at += 1;
-        Ok(key)
+        if word == "package" {
+            return self.package();
+        }
+        if word == "package.version" {
+            return Err(Error::NoPackage(place));
+        }
+        if let Some(key) = word.strip_prefix("label.") {
+            return match key.parse() {
+                Ok(key) => Ok(Key::Label(key)),
+                Err(error) => Err(Error::Label { place, error }),
+            };
+        }
+        let known = Key::WORDS.into_iter().find(|it| it.0 == word);
+        known.map(|it| it.1).ok_or(Error::NoKey(place))
+    }
+
+    fn package(&mut self) -> Result<Key, Error> {
+        if !self.takes("(") {
+            return Err(self.expected("`(` and the package's name"));
+        }
+        let name = self.value()?;
+        if self.takes(")") {
+            Ok(Key::Package(name))
+        } else {
+            Err(self.expected("`)`"))
+        }
     }
 
     fn values(&mut self) -> Result<Vec<String>, Error> {
@@ -221,5 +247,10 @@ impl Parser {
     }
 }
 
-/// What a label's key stands behind.
-const LABEL: &str = "label.";
+/// The signs that compare by order, and how a value may stand to the one behind the sign.
+const ORDERS: [(&str, &[Ordering]); 4] = [
+    ("<", &[Ordering::Less]),
+    ("<=", &[Ordering::Less, Ordering::Equal]),
+    (">", &[Ordering::Greater]),
+    (">=", &[Ordering::Greater, Ordering::Equal]),
+];

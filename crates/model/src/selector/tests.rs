@@ -1,7 +1,12 @@
 use super::*;
 
-fn host(key: &Key) -> Vec<&'static str> {
-    match key {
+fn host(key: &Key) -> Values<'static> {
+    Values::all(match key {
+        Key::Account | Key::ProcessName | Key::PackageName | Key::Package(_) => {
+            return partly_known(key);
+        }
+        Key::Port => vec!["22", "443"],
+        Key::KernelModule => Vec::new(),
         Key::Os => vec!["debian", "Debian GNU/Linux 12 (bookworm)"],
         Key::Name => vec!["db-7.example"],
         Key::Group => vec!["data base"],
@@ -9,7 +14,23 @@ fn host(key: &Key) -> Vec<&'static str> {
         Key::Status => vec!["online"],
         Key::Arch => vec!["x86_64"],
         Key::Label(key) if key.as_str() == "env" => vec!["Prod"],
-        Key::Label(_) | Key::Kernel | Key::Uuid | Key::Version => Vec::new(),
+        Key::Kernel => vec!["6.1.0-18-amd64"],
+        Key::Label(_) | Key::Uuid | Key::Version => Vec::new(),
+    })
+}
+
+/// Nothing of accounts, some of the packages, all processes.
+fn partly_known(key: &Key) -> Values<'static> {
+    let known = match key {
+        Key::PackageName => vec!["openssl", "linux-image"],
+        Key::Package(name) if name == "openssl" => vec!["3.0.7-1~deb12u1"],
+        Key::Package(name) if name == "linux-image" => vec!["5.10.1", "6.1.2"],
+        Key::ProcessName => vec!["nginx", "sshd"],
+        _ => Vec::new(),
+    };
+    Values {
+        is_all: *key == Key::ProcessName,
+        known,
     }
 }
 
@@ -40,9 +61,24 @@ fn a_selector_means_what_it_says() {
         ("label.tier exists", false),
         ("not label.tier exists and os exists", true),
         ("version exists", false),
+        ("version < 2", false),
+        ("kernel < 6.1.0-20 and kernel >= 6.1", true),
+        ("kernel = 6.1.0-18", true),
+        ("port = 443 and port in (22, 80) and port > 442", true),
+        ("port < 22", false),
+        ("process.name = NGINX and not process.name = apache2", true),
+        ("package(openssl) < 3.0.8", true),
+        (
+            "package(OpenSSL) <= 3.0.7 and package(openssl) = 3.0.7",
+            true,
+        ),
+        ("package(openssl) = \"3.0.7-1~deb12u1\"", true),
+        ("package(openssl) exists and package.name = openssl", true),
+        ("package(linux-image)<6 and package(linux-image)>6", true),
+        ("kernel.module = wireguard", false),
     ] {
         let selector = Selector::parse(text).unwrap();
-        assert_eq!(selector.matches(&host), expected, "{text}");
+        assert_eq!(selector.matches(&host), Some(expected), "{text}");
     }
 }
 
@@ -85,9 +121,9 @@ fn what_is_wrong_is_said_with_its_place() {
     }
     let error = Selector::parse("os = a or label = a").unwrap_err();
     let error = error.to_string();
-    let start = "`label` at character 11 is not a key; keys are arch, group, ip,";
+    let start = "`label` at character 11 is not a key; keys are account.name, arch, group, ip,";
     assert!(error.starts_with(start), "{error}");
-    assert!(error.ends_with(" and label.KEY"), "{error}");
+    assert!(error.ends_with(", package(NAME) and label.KEY"), "{error}");
     let error = Selector::parse("label.-x = a").unwrap_err().to_string();
     let start = "`label.-x` at character 1: `-x` is no label key: that is 1 to 63 letters";
     assert!(error.starts_with(start), "{error}");
@@ -103,4 +139,67 @@ fn length_and_depth_are_limited() {
     assert!(Selector::parse(&long(limits::SELECTOR_BYTES_MAX)).is_ok());
     let longer = Selector::parse(&long(limits::SELECTOR_BYTES_MAX + 1));
     assert_eq!(longer.unwrap_err(), Error::TooLong);
+}
+
+#[test]
+fn what_is_not_known_decides_nothing() {
+    for (text, expected) in [
+        ("account.name = bob", None),
+        ("not account.name = bob", None),
+        ("account.name != bob", None),
+        ("account.name exists", None),
+        ("package(bash) exists", None),
+        ("package(openssl) >= 3.0.8", None),
+        ("not package(openssl) >= 3.0.8", None),
+        ("account.name = bob or os = debian", Some(true)),
+        ("account.name = bob or os = alpine", None),
+        ("account.name = bob and os = alpine", Some(false)),
+        ("os = debian and not account.name = bob", None),
+        ("not (os = alpine and account.name = bob)", Some(true)),
+    ] {
+        let selector = Selector::parse(text).unwrap();
+        assert_eq!(selector.matches(&host), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_selector_says_which_lists_it_looks_at() {
+    use AssetItem::{Accounts, KernelModules, Packages, Ports, Processes};
+    for (text, items) in [
+        ("os = debian and label.env exists", vec![]),
+        ("package(a) < 1 or not package.name ~ b", vec![Packages]),
+        (
+            "port = 1 and (account.name = a or kernel.module = b) and process.name in (c)",
+            vec![Accounts, Ports, Processes, KernelModules],
+        ),
+    ] {
+        let selector = Selector::parse(text).unwrap();
+        assert_eq!(selector.items(), items.into_iter().collect(), "{text}");
+    }
+}
+
+#[test]
+fn comparing_by_order_is_refused_where_there_is_none() {
+    for (text, message) in [
+        (
+            "os < 12",
+            "`os` at character 1 has no order: `<`, `<=`, `>` and `>=` compare kernel, package(NAME), port and version",
+        ),
+        (
+            "os = a and package.version < 3",
+            "`package.version` at character 12 belongs to a package: write `package(openssl) < 3.0.8`",
+        ),
+        (
+            "package = openssl",
+            "expected `(` and the package's name before `=` at character 9",
+        ),
+        ("package(a b", "expected `)` before `b` at character 11"),
+        (
+            "package(a)",
+            "expected `=`, `!=`, `<`, `<=`, `>`, `>=`, `~`, `in`, `not in` or `exists` at the end",
+        ),
+    ] {
+        let error = Selector::parse(text).unwrap_err().to_string();
+        assert_eq!(error, message, "{text}");
+    }
 }

@@ -13,6 +13,7 @@
 //! | `CreateToken` | `DurationSeconds`?, `Policy`?, `Bearer`? | [`CreateToken`] |
 //! | `PreviewTargets` | `Selector` | [`PreviewTargets`](super::host::PreviewTargets) |
 //! | `DescribeOnceTaskOutcomes` | `RootTaskId` | [`DescribeOnceTaskOutcomes`](super::task::DescribeOnceTaskOutcomes) |
+//! | `DescribeHostSnapshots` | `Uuid`, `Items`? | [`DescribeHostSnapshots`](super::host::DescribeHostSnapshots) |
 //! | `SetHostLabels` | `Uuids` or `Selector`, `Labels`, `Replace`? | [`SetHostLabels`](super::label::SetHostLabels) |
 //! | `RemoveHost` | `Uuid` | [`Done`](super::Done) |
 //! | `GetServerInfo` | | [`GetServerInfo`] |

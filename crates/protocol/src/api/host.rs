@@ -188,8 +188,37 @@ pub struct PreviewTargets {
     pub total_count: u64,
     /// Of these, hosts that are connected.
     pub online_count: u64,
+    /// Hosts beside them of which the inventory that the selector asks for is not known: they do not
+    /// match.
+    pub unknown_count: u64,
     /// Some of them, oldest first.
     pub sample: Vec<Target>,
+}
+
+/// Answer of `DescribeHostSnapshots`, which is ours: what the last inventories of a host said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DescribeHostSnapshots {
+    /// One per item that is known.
+    pub snapshots: Vec<HostSnapshot>,
+}
+
+/// A list of what is on a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostSnapshot {
+    /// The item, such as `PORT_SNAPSHOT`.
+    pub item: String,
+    /// When it came, in ms since the Unix epoch.
+    pub taken_time: i64,
+    /// How long ago that is.
+    pub age_seconds: i64,
+    /// The leaf with whose result it came, which may have been dropped since.
+    pub task_id: String,
+    /// Whether entries may be missing.
+    pub is_partial: bool,
+    /// The list as the leaf's `assets` have it.
+    pub entries: serde_json::Value,
 }
 
 /// A host that a task would be for.

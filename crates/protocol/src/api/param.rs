@@ -9,11 +9,11 @@ use model::limits::{
     COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, TASK_TIMEOUT_MS_DEFAULT,
     TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
 };
-use model::{HostUuid, Plan, ProblemType, Selector, TaskType};
+use model::{AssetItem, HostUuid, Plan, ProblemType, Selector, TaskType};
 use serde_json::Value;
 
 use crate::error::{Code, Fault};
-use crate::work::{AssetItem, AssetsWork, CheckWork, OpsWork, Work};
+use crate::work::{AssetsWork, CheckWork, OpsWork, Work};
 
 mod members;
 mod pacing;
@@ -328,9 +328,24 @@ fn assets_work(members: &mut Members) -> Result<AssetsWork, Fault> {
             items: AssetItem::ALL.to_vec(),
         });
     };
+    let items = read_items("items", value)?;
+    if items.is_empty() {
+        return Err(illegal(
+            "items names nothing that can be collected; leave it out to mean everything",
+        ));
+    }
+    Ok(AssetsWork { items })
+}
+
+/// Items of an inventory by name: an array, or text with commas. Those that mean nothing on a host of
+/// ours are left out.
+///
+/// # Errors
+/// A name is not one of an item.
+pub fn read_items(key: &str, value: Value) -> Result<Vec<AssetItem>, Fault> {
     let mut items = Vec::new();
-    for name in names("items", value)? {
-        match AssetItem::ALL.into_iter().find(|it| it.wire() == name) {
+    for name in names(key, value)? {
+        match AssetItem::from_wire(&name) {
             Some(item) if items.contains(&item) => {}
             Some(item) => items.push(item),
             None if AssetItem::FOREIGN.contains(&name.as_str()) => {}
@@ -343,12 +358,7 @@ fn assets_work(members: &mut Members) -> Result<AssetsWork, Fault> {
             }
         }
     }
-    if items.is_empty() {
-        return Err(illegal(
-            "items names nothing that can be collected; leave it out to mean everything",
-        ));
-    }
-    Ok(AssetsWork { items })
+    Ok(items)
 }
 
 /// The names in a string with commas or an array of strings, without blanks around them. Empty ones are skipped.

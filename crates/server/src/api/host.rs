@@ -2,19 +2,20 @@
 
 use std::net::IpAddr;
 
-use model::limits;
+use model::{AssetItem, limits};
 use protocol::api::Done;
 use protocol::api::access::GetServerInfo;
 use protocol::api::host::{
-    AssetDetail, DescribeAgentInstallStatus, DescribeCloudCenterInstances, DiskInfo,
-    GetAssetDetailByUuid, InstallStatus, Instance, PreviewTargets, Target,
+    AssetDetail, DescribeAgentInstallStatus, DescribeCloudCenterInstances, DescribeHostSnapshots,
+    DiskInfo, GetAssetDetailByUuid, HostSnapshot, InstallStatus, Instance, PreviewTargets, Target,
 };
 use protocol::api::label::{self, SetHostLabels};
-use protocol::api::param::Targets;
+use protocol::api::param::{Targets, read_items};
+use protocol::asset;
 use protocol::error::Fault;
 use protocol::facts::{Disk, HostFacts};
 use serde::Deserialize;
-use store::{HostFilter, HostMatch};
+use store::{HostFilter, HostMatch, Snapshot};
 
 use super::Call;
 use super::call::page_info;
@@ -279,7 +280,33 @@ pub(super) async fn preview_targets(call: &Call<'_>) -> Result<PreviewTargets, E
     Ok(PreviewTargets {
         total_count: preview.hosts,
         online_count: preview.online,
+        unknown_count: preview.unknown,
         sample: preview.sample.iter().map(target).collect(),
+    })
+}
+
+/// `DescribeHostSnapshots`.
+pub(super) async fn snapshots(call: &Call<'_>) -> Result<DescribeHostSnapshots, Error> {
+    let uuid = call.params.required("Uuid")?;
+    let mut items = read_items("Items", call.params.get("Items").unwrap_or_default().into())?;
+    if items.is_empty() {
+        items = AssetItem::ALL.to_vec();
+    }
+    let lists = call.app.hosts.inventory(uuid, &items).await?;
+    let snapshot = |(list, age_ms): (Snapshot, i64)| {
+        let kept = asset::any(&list.json).map_err(Error::internal)?;
+        Ok(HostSnapshot {
+            item: list.item.wire().to_owned(),
+            taken_time: list.taken_at.0,
+            age_seconds: age_ms / 1_000,
+            task_id: list.leaf.to_string(),
+            is_partial: kept.is_partial,
+            entries: kept.entries,
+        })
+    };
+    let snapshots: Result<Vec<_>, Error> = lists.into_iter().map(snapshot).collect();
+    Ok(DescribeHostSnapshots {
+        snapshots: snapshots?,
     })
 }
 

@@ -1,12 +1,13 @@
 //! What hosts say of themselves and of their work, made harmless before anything else sees it.
 
-use model::limits;
+use model::{AssetItem, limits};
 use protocol::answer::Answer;
+use protocol::asset;
 use protocol::clean;
 use protocol::facts::HostFacts;
 use protocol::frame;
 use protocol::outcome;
-use store::LeafAnswer;
+use store::{LeafAnswer, NewSnapshot};
 
 use crate::engine::Progress;
 
@@ -66,7 +67,16 @@ fn in_short(answer: &Answer) -> Result<LeafAnswer, serde_json::Error> {
     Ok(LeafAnswer {
         json: serde_json::to_vec(answer)?,
         said: outcome::said(answer),
+        snapshots: snapshots(answer)?,
     })
+}
+
+/// The lists to be kept. One that is too long by itself is too long for an answer too.
+fn snapshots(answer: &Answer) -> Result<Vec<NewSnapshot>, serde_json::Error> {
+    let lists = answer.assets.as_ref().map(asset::lists).transpose()?;
+    let lists = lists.into_iter().flatten();
+    let snapshot = |(item, json): (AssetItem, Vec<u8>)| NewSnapshot::new(item, &json).ok();
+    Ok(lists.filter_map(snapshot).collect())
 }
 
 /// An answer that is only a note of ours.

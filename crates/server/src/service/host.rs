@@ -1,14 +1,14 @@
-//! Hosts: list, look, label, remove.
+//! Hosts: list, look, label, show their inventory, remove.
 
 use std::sync::Arc;
 
 use model::label::{self, LabelChange};
-use model::{HostUuid, Selector};
+use model::{AssetItem, HostUuid, Selector};
 use protocol::api::label::SetHostLabels;
 use protocol::api::param::Targets;
 use protocol::error::{Code, Fault};
 use protocol::facts::HostFacts;
-use store::{Host, HostFilter, HostNo, Page, PageRequest, Store};
+use store::{Host, HostFilter, HostNo, Page, PageRequest, Snapshot, Store};
 
 use super::Error;
 use super::target::Resolver;
@@ -63,7 +63,11 @@ impl Hosts {
         selector: Selector,
         page: PageRequest,
     ) -> Result<Page<HostView>, Error> {
-        let found = self.resolver.hosts(&Targets::Selector(selector)).await?;
+        let found = self
+            .resolver
+            .hosts(&Targets::Selector(selector))
+            .await?
+            .hosts;
         let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
         let room = usize::try_from(page.size).unwrap_or(usize::MAX);
         let shown: Vec<HostNo> = found.iter().skip(skip).take(room).copied().collect();
@@ -81,7 +85,7 @@ impl Hosts {
         targets: &Targets,
         change: &LabelChange,
     ) -> Result<SetHostLabels, Error> {
-        let hosts = self.resolver.hosts(targets).await?;
+        let hosts = self.resolver.hosts(targets).await?.hosts;
         for part in hosts.chunks(PART) {
             for host in self.store.host_get_many(part).await? {
                 change
@@ -117,6 +121,22 @@ impl Hosts {
     pub(crate) async fn get(&self, uuid: &str) -> Result<HostView, Error> {
         let found = self.find(uuid).await?;
         found.ok_or_else(|| Fault::not_exist("host", uuid).into())
+    }
+
+    /// What the last inventories of a host said, and how long ago, in ms.
+    pub(crate) async fn inventory(
+        &self,
+        uuid: &str,
+        items: &[AssetItem],
+    ) -> Result<Vec<(Snapshot, i64)>, Error> {
+        let view = self.get(uuid).await?;
+        let lists = self.store.snapshot_list(&[view.host.number], items).await?;
+        let now = self.clock.now();
+        let aged = lists.into_iter().map(|it| {
+            let age = now.since(it.taken_at).max(0);
+            (it, age)
+        });
+        Ok(aged.collect())
     }
 
     /// Removes a host: its session is closed and its key opens no other.

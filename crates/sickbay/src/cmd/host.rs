@@ -1,10 +1,12 @@
 //! `sickbay host`: the hosts that are enrolled.
 
+mod items;
 mod label;
 
 pub(super) use label::setting;
 
 use client::{Client, HostQuery};
+use model::AssetItem;
 use model::limits::LEAF_PAGE_SIZE_MAX;
 use serde_json::json;
 
@@ -30,6 +32,9 @@ pub(crate) enum Command {
     Get {
         /// The host
         uuid: String,
+        /// Show instead what its last inventory said of these: accounts, autoruns, cron, modules, packages, ports, processes, system
+        #[arg(long, value_name = "ITEMS", value_delimiter = ',', value_parser = items::item)]
+        items: Vec<AssetItem>,
     },
     /// Give hosts labels, or take them away
     #[command(after_help = "Example: sickbay host label --selector 'name ~ web-' env=prod tier-")]
@@ -105,7 +110,10 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
             list.finish()?;
             say_rest(ui, shown, pages.total(), "host");
         }
-        Command::Get { uuid } => {
+        Command::Get { uuid, items } if !items.is_empty() => {
+            items::show(&uuid, &items, client, ui).await?;
+        }
+        Command::Get { uuid, .. } => {
             let host = json!(client.host(&uuid).await?.asset_detail);
             ui.object(&host, "Uuid", || ui::pairs(&host))?;
         }

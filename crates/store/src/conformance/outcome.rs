@@ -80,6 +80,7 @@ pub async fn outcomes_beyond_the_limit_are_one_group_of_each_status<S: Store>(
             answer: Some(LeafAnswer {
                 json: b"{}".to_vec(),
                 said: Said::new(digest, number.to_string()),
+                snapshots: Vec::new(),
             }),
             ..event(root, number, if number % 2 == 0 { FAIL } else { SUCCESS })
         }

@@ -13,7 +13,7 @@ use postgres::{Client, Statement};
 
 use super::failure;
 use crate::Error;
-use crate::sql::db::{Columns, Db, Each, Row, Value};
+use crate::sql::db::{Columns, Db, Each, Row, Value, replacing};
 
 /// See the module.
 pub(super) struct Connection {
@@ -75,6 +75,30 @@ impl Connection {
         let mut statements = self.statements.borrow_mut();
         statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// Adds rows; `conflict` says what becomes of those whose key is there.
+    fn add_many(
+        &self,
+        table: &str,
+        columns: &[&str],
+        values: &[Value<'_>],
+        conflict: &str,
+    ) -> Result<(), Error> {
+        let first = values.iter().take(columns.len());
+        let places: Vec<_> = first.map(|it| format!("?::{}[]", type_of(*it))).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let (names, places) = (columns.join(", "), places.join(", "));
+        let sql = format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({places}){conflict}");
+        let statement = self.prepared(&sql)?;
+        let width = columns.len();
+        let column = |at| values.iter().skip(at).step_by(width).copied().collect();
+        let arrays: Vec<Vec<Value<'_>>> = (0..width).map(column).collect();
+        let arrays: Vec<_> = arrays.iter().map(|it| it as &(dyn ToSql + Sync)).collect();
+        self.call(|client| client.execute(&statement, &arrays))?;
+        Ok(())
     }
 }
 
@@ -154,20 +178,11 @@ impl Db for Connection {
         columns: &[&str],
         values: &[Value<'_>],
     ) -> Result<(), Error> {
-        let first = values.iter().take(columns.len());
-        let places: Vec<_> = first.map(|it| format!("?::{}[]", type_of(*it))).collect();
-        if places.is_empty() {
-            return Ok(());
-        }
-        let (names, places) = (columns.join(", "), places.join(", "));
-        let sql = format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({places})");
-        let statement = self.prepared(&sql)?;
-        let width = columns.len();
-        let column = |at| values.iter().skip(at).step_by(width).copied().collect();
-        let arrays: Vec<Vec<Value<'_>>> = (0..width).map(column).collect();
-        let arrays: Vec<_> = arrays.iter().map(|it| it as &(dyn ToSql + Sync)).collect();
-        self.call(|client| client.execute(&statement, &arrays))?;
-        Ok(())
+        self.add_many(table, columns, values, "")
+    }
+
+    fn put_many(&self, table: &str, columns: &[&str], values: &[Value<'_>]) -> Result<(), Error> {
+        self.add_many(table, columns, values, &replacing(columns))
     }
 
     fn check(&self) -> Result<Vec<String>, Error> {

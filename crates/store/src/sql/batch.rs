@@ -13,6 +13,7 @@ use model::{Effect, Event, LeafState, RootId, Said, Status, Totals, UnixMillis, 
 use super::active::{Active, Publication, RootChange};
 use super::db::{Db, Value, params};
 use super::rank_count::Counts;
+use super::snapshot::Snapshots;
 use super::{outcome, pack, segment};
 use crate::fold::{self, Fold, Place, Slot};
 use crate::journal::{self, BlockWriter, Compressor};
@@ -28,6 +29,8 @@ pub(super) struct Batch<'a> {
     stages: BTreeMap<i64, Stage<'a>>,
     created: HashMap<RootId, i64>,
     blocks: Blocks<'a>,
+    /// Lists of hosts that came with results.
+    pub(super) snapshots: Snapshots,
     publication: Publication,
 }
 
@@ -50,6 +53,7 @@ impl<'a> Batch<'a> {
                 compressor,
                 failed: None,
             },
+            snapshots: Snapshots::default(),
             publication: Publication::default(),
         }
     }
@@ -114,6 +118,11 @@ impl<'a> Batch<'a> {
         for stage in stages.values() {
             publication.to_pack |= stage.write(self.tx, blocks.next.saturating_sub(1))?;
         }
+        self.snapshots.write(self.tx, |host| {
+            let there = [self.active.hosts(), &publication.hosts_added];
+            let is_there = there.iter().any(|it| it.binary_search(&host).is_ok());
+            is_there && !publication.hosts_removed.contains(&host)
+        })?;
         publication.roots = stages.into_values().map(Stage::into_change).collect();
         Ok((publication, blocks.next))
     }
@@ -201,6 +210,13 @@ impl<'a> Stage<'a> {
             Base::Published(fold) => fold,
             Base::New(fold) => fold,
         }
+    }
+
+    /// The host of leaf `number`, if what it reports is an inventory.
+    pub(super) fn inventoried(&self, number: u32) -> Option<HostNo> {
+        let fold = self.fold();
+        let is_inventory = fold.root.task_type.takes_inventory();
+        fold.host(number).filter(|_| is_inventory)
     }
 
     fn slot(&self, number: u32) -> Option<Slot> {

@@ -5,20 +5,20 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use model::{Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
+use model::{AssetItem, Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
 use super::task::View;
 use super::writer::{Message, Weight};
 use super::{
-    Length, ONE, SqlStore, access, answer, host, install_code, leaf, retention, setting, task,
-    verify,
+    Length, ONE, SqlStore, access, answer, host, install_code, leaf, retention, setting, snapshot,
+    task, verify,
 };
 use crate::{
     AccessKey, Applied, Created, Dropped, Error, Host, HostFilter, HostNo, InstallCode, Leaf,
     LeafEvent, LeafQuery, LeafSlot, NewHost, NewRoot, OutcomeGroup, Page, PageRequest, Policy,
-    Root, RootQuery, Store, Token, User,
+    Root, RootQuery, Snapshot, Store, Token, User,
 };
 
 /// Answers up to this many are read where they are asked for.
@@ -273,6 +273,21 @@ impl<D: 'static> Store for SqlStore<D> {
         let uuid = uuid.clone();
         self.write(ONE, move |batch| host::remove(batch, &uuid, now))
             .await
+    }
+
+    async fn snapshot_list(
+        &self,
+        hosts: &[HostNo],
+        items: &[AssetItem],
+    ) -> Result<Vec<Snapshot>, Error> {
+        let (hosts, items) = (hosts.to_vec(), items.to_vec());
+        // To unpack them takes longer than to find them.
+        self.read(
+            Length::Long,
+            |_| Ok(()),
+            move |tx, ()| snapshot::list(tx, &hosts, &items),
+        )
+        .await
     }
 
     async fn install_code_add(&self, code: InstallCode) -> Result<(), Error> {

@@ -87,10 +87,21 @@ pub(crate) trait Db: Send {
     /// A column holds values of one type and no [`Value::Null`].
     fn insert_many(&self, table: &str, columns: &[&str], values: &[Value<'_>])
     -> Result<(), Error>;
+    /// Likewise; a row takes the place of the one that has the same key, which is the first column. No
+    /// two of the rows have the same.
+    fn put_many(&self, table: &str, columns: &[&str], values: &[Value<'_>]) -> Result<(), Error>;
     /// What the database finds wrong with its own files: a line each.
     fn check(&self) -> Result<Vec<String>, Error>;
     /// Closes the connection, and tells the log if that fails.
     fn close(self: Box<Self>);
+}
+
+/// The end of an INSERT whose rows take the place of those with the same first column.
+pub(crate) fn replacing(columns: &[&str]) -> String {
+    let mut names = columns.iter();
+    let key = names.next().copied().unwrap_or_default();
+    let sets: Vec<_> = names.map(|it| format!("{it} = excluded.{it}")).collect();
+    format!(" ON CONFLICT ({key}) DO UPDATE SET {}", sets.join(", "))
 }
 
 impl dyn Db + '_ {

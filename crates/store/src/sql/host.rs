@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::batch::Batch;
 use super::db::{Db, Row, params};
+use super::snapshot;
 use super::task::View;
 use crate::{Error, Host, HostFilter, HostMatch, HostNo, NewHost, Page, PageRequest};
 
@@ -120,6 +121,7 @@ pub(super) fn remove(
     )?;
     if let Some(number) = removed {
         batch.host_removed(HostNo(number));
+        snapshot::delete(batch.tx, HostNo(number))?;
     }
     Ok(removed.is_some())
 }

@@ -3,13 +3,13 @@
 //! Owns how events come to the roots of a commit. Late news about a leaf of a finished root is
 //! answered from what is stored.
 
-use model::{Event, LeafId, RootId, UnixMillis};
+use model::{Effect, Event, LeafId, RootId, Status, UnixMillis};
 
 use super::batch::Batch;
 use super::segment;
 use super::task::{self, View};
 use super::writer::Weight;
-use crate::{Applied, Error, HostNo, LeafEvent, LeafSlot};
+use crate::{Applied, Error, HostNo, LeafAnswer, LeafEvent, LeafSlot};
 
 /// What these events add to a commit.
 pub(super) fn weight(events: &[LeafEvent]) -> Weight {
@@ -17,9 +17,15 @@ pub(super) fn weight(events: &[LeafEvent]) -> Weight {
         events: events.len(),
         bytes: events
             .iter()
-            .map(|it| it.answer.as_ref().map_or(0, |it| it.json.len()))
+            .filter_map(|it| it.answer.as_ref())
+            .map(bytes)
             .sum(),
     }
+}
+
+fn bytes(answer: &LeafAnswer) -> usize {
+    let lists = answer.snapshots.iter().map(|it| it.packed.len());
+    answer.json.len() + lists.sum::<usize>()
 }
 
 /// See [`crate::Store::leaf_apply_many`].
@@ -33,12 +39,17 @@ pub(super) fn apply_many(
 
 fn apply(batch: &mut Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Applied, Error> {
     let LeafId { root, number } = event.leaf;
-    match batch.stage(root) {
-        Some((stage, blocks)) => {
-            stage.apply(blocks, number, event.event, event.answer.as_ref(), now)
-        }
-        None => apply_late(batch, event, now),
+    let Some((stage, blocks)) = batch.stage(root) else {
+        return apply_late(batch, event, now);
+    };
+    let answer = event.answer.as_ref();
+    let applied = stage.apply(blocks, number, event.event, answer, now)?;
+    let has_succeeded = applied.effect == Effect::Moved && applied.after.status == Status::Success;
+    if has_succeeded && let (Some(host), Some(answer)) = (stage.inventoried(number), answer) {
+        let at = applied.after.at;
+        batch.snapshots.add(host, event.leaf, at, answer);
     }
+    Ok(applied)
 }
 
 fn apply_late(batch: &Batch<'_>, event: &LeafEvent, now: UnixMillis) -> Result<Applied, Error> {

@@ -139,6 +139,10 @@ impl Db for Connection {
         self.inner.insert_many(table, columns, values)
     }
 
+    fn put_many(&self, table: &str, columns: &[&str], values: &[Value<'_>]) -> Result<(), Error> {
+        self.inner.put_many(table, columns, values)
+    }
+
     fn check(&self) -> Result<Vec<String>, Error> {
         self.inner.check()
     }
@@ -171,6 +175,7 @@ async fn apply(store: &impl Store, root: RootId, event: Event) -> Result<Applied
         answer: Some(LeafAnswer {
             json: b"answer".to_vec(),
             said: Said::new([1; 14], "answer".into()),
+            snapshots: Vec::new(),
         }),
     };
     store.leaf_apply_many(vec![event], NOW).await?.remove(0)

@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, ToSql, params_from_iter};
 
 use crate::Error;
-use crate::sql::db::{Columns, Db, Each, Row, Value};
+use crate::sql::db::{Columns, Db, Each, Row, Value, replacing};
 
 /// See the module.
 pub(super) struct Connection {
@@ -44,6 +44,24 @@ impl Connection {
 
     fn run(&self, sql: &str) -> Result<(), Error> {
         self.execute(sql, &[]).map(|_| ())
+    }
+
+    /// Adds rows; `conflict` says what becomes of those whose key is there.
+    fn add_many(
+        &self,
+        table: &str,
+        columns: &[&str],
+        values: &[Value<'_>],
+        conflict: &str,
+    ) -> Result<(), Error> {
+        let places = vec!["?"; columns.len()].join(", ");
+        let names = columns.join(", ");
+        let sql = format!("INSERT INTO {table} ({names}) VALUES ({places}){conflict}");
+        let mut insert = self.prepared(&sql)?;
+        for row in values.chunks(columns.len()) {
+            insert.execute(params_from_iter(row))?;
+        }
+        Ok(())
     }
 }
 
@@ -105,14 +123,11 @@ impl Db for Connection {
         columns: &[&str],
         values: &[Value<'_>],
     ) -> Result<(), Error> {
-        let places = vec!["?"; columns.len()].join(", ");
-        let names = columns.join(", ");
-        let mut insert =
-            self.prepared(&format!("INSERT INTO {table} ({names}) VALUES ({places})"))?;
-        for row in values.chunks(columns.len()) {
-            insert.execute(params_from_iter(row))?;
-        }
-        Ok(())
+        self.add_many(table, columns, values, "")
+    }
+
+    fn put_many(&self, table: &str, columns: &[&str], values: &[Value<'_>]) -> Result<(), Error> {
+        self.add_many(table, columns, values, &replacing(columns))
     }
 
     fn check(&self) -> Result<Vec<String>, Error> {

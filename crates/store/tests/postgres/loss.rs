@@ -42,6 +42,7 @@ async fn succeed(store: &PostgresStore, root: RootId, number: u32) -> bool {
         answer: Some(LeafAnswer {
             json: answer(number),
             said: Said::new([1; 14], "noise".into()),
+            snapshots: Vec::new(),
         }),
     };
     match store.leaf_apply_many(vec![event], NOW.plus(1)).await {

@@ -24,7 +24,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["hosts", "selector"])]
     all: bool,
     /// The hosts that match now, such as 'os = debian and not status = offline'; keys: arch, group, ip, kernel, label.KEY,
-    /// name, os, status, uuid, version; signs: = != ~ in (…) not in (…) exists
+    /// name, os, status, uuid, version, and of the last inventory account.name, kernel.module, package(NAME), package.name, port,
+    /// process.name; signs: = != ~ in (…) not in (…) exists, and < <= > >= for versions and ports
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "hosts")]
     selector: Option<String>,
     /// Create nothing: say which hosts the selector means now, or what --fix would run where
@@ -167,6 +168,12 @@ async fn preview(selector: &str, client: &Client, ui: &Ui) -> anyhow::Result<Exi
     ui.object(&json!(preview), "TotalCount", || {
         let hosts = count(preview.total_count, "host");
         let mut text = format!("{hosts} match, {} of them online", preview.online_count);
+        if preview.unknown_count > 0 {
+            let others = count(preview.unknown_count, "other");
+            text.push_str(&format!(
+                "; of {others} there is no inventory that tells (ASSET_SECURITY_CHECK makes one)"
+            ));
+        }
         for target in &preview.sample {
             text.push_str(&format!(
                 "\n  {}  │ {}",

@@ -107,6 +107,17 @@ CREATE TABLE host (
 CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
 CREATE INDEX host_key ON host(public_key, no) WHERE removed_ms IS NULL;
 
+-- What is on the hosts: lists in JSON, compressed, as each last came with the result of a leaf. `snapshot`
+-- is host.no << 4 | the item's place.
+CREATE TABLE snapshot (
+  snapshot BIGINT PRIMARY KEY,
+  root_id BYTEA NOT NULL,
+  leaf BIGINT NOT NULL,
+  taken_ms BIGINT NOT NULL,
+  data BYTEA NOT NULL
+);
+ALTER TABLE snapshot ALTER COLUMN data SET STORAGE EXTERNAL;
+
 CREATE TABLE install_code (
   no BIGINT PRIMARY KEY,
   id TEXT COLLATE "C" NOT NULL UNIQUE,

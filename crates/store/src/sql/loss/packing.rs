@@ -25,6 +25,7 @@ async fn create(store: &impl Store, number: u8) -> (RootId, Vec<LeafEvent>) {
         answer: Some(LeafAnswer {
             json: text(number).into_bytes(),
             said: Said::new([1; 14], "said".into()),
+            snapshots: Vec::new(),
         }),
     });
     (root, events.collect())

@@ -103,6 +103,16 @@ CREATE TABLE host (
 CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
 CREATE INDEX host_key ON host(public_key) WHERE removed_ms IS NULL;
 
+-- What is on the hosts: lists in JSON, compressed, as each last came with the result of a leaf. `snapshot`
+-- is host.no << 4 | the item's place.
+CREATE TABLE snapshot (
+  snapshot INTEGER PRIMARY KEY,
+  root_id BLOB NOT NULL,
+  leaf INTEGER NOT NULL,
+  taken_ms INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE install_code (
   no INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
