@@ -62,6 +62,20 @@ async fn hosts_are_labelled_chosen_by_label_and_keep_it() {
         let expected: Vec<&str> = expected.iter().map(|it| it.uuid.as_str()).collect();
         assert_eq!(selected(&server, selector).await, expected, "{selector}");
     }
+    let mut pages = Vec::new();
+    for number in ["1", "2", "3"] {
+        let params = [
+            ("Selector", "label.env = prod or label.owner exists"),
+            ("PageSize", "1"),
+            ("CurrentPage", number),
+        ];
+        let page = server.request("DescribeCloudCenterInstances", &params);
+        let page = page.send().await.json();
+        assert_eq!(page["PageInfo"]["TotalCount"], 2, "{page}");
+        let rows = page["Instances"].as_array().unwrap();
+        pages.extend(rows.iter().map(|it| it["Uuid"].clone()));
+    }
+    assert_eq!(pages, [json!(web.uuid), json!(gone.uuid)]);
     let shown = sickbay(&server, &["host", "get", &web.uuid]).await;
     assert_eq!(shown["Labels"], json!({"env": "prod"}));
     let table = server

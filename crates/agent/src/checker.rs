@@ -440,7 +440,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_an_order_of_the_named_key_is_obeyed() {
-        limited(async {
+        limited(Box::pin(async {
             let node = Node::start().await;
             let (reported, ()) = tokio::join!(brought(&node, digest(1)), async {
                 let result = pose(&node).await.result(leaf(1)).await;
@@ -455,7 +455,7 @@ mod tests {
                 });
                 assert!(matches!(reported, Err(Error::OtherKey(_))));
             }
-        })
+        }))
         .await;
     }
 

@@ -90,6 +90,10 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub const SNAPSHOT_BYTES_MAX: usize = ANSWER_BYTES_MAX;
 /// Hosts whose lists are read at the same time when a selector asks for them.
 pub const SNAPSHOT_HOSTS_MAX: usize = 8;
+/// Lists of hosts by selector that are kept while they are paged through.
+pub const LISTINGS_MAX: usize = 16;
+/// Such a list is cut into pages for this long, in ms.
+pub const LISTING_MS: i64 = 60_000;
 /// Part of each output stream of a command that is kept: half from its head, half from its tail.
 pub const OUTPUT_BYTES_MAX: usize = 64 << 10;
 /// Longest command, in bytes.

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::answer::{Account, AssetReport, KernelModule, Package, Port, Process};
+use crate::answer::AssetReport;
 
 /// Writes items by their names on the wire.
 pub(crate) fn serialize<S: Serializer>(items: &[AssetItem], to: S) -> Result<S::Ok, S::Error> {
@@ -77,6 +77,19 @@ pub fn any(json: &[u8]) -> Result<Kept<Value>, serde_json::Error> {
     serde_json::from_slice(json)
 }
 
+/// An entry of most lists, as far as a selector looks at it.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    port: u16,
+}
+
 /// What a selector looks at in a kept list: names with versions, of which those of other things than
 /// packages are empty; ports by number.
 ///
@@ -86,13 +99,12 @@ pub fn names(
     item: AssetItem,
     json: &[u8],
 ) -> Result<Kept<Vec<(String, String)>>, serde_json::Error> {
-    let nameless = |name| (name, String::new());
     match item {
-        AssetItem::Accounts => mapped(json, |it: Account| nameless(it.name)),
-        AssetItem::Ports => mapped(json, |it: Port| nameless(it.port.to_string())),
-        AssetItem::Processes => mapped(json, |it: Process| nameless(it.name)),
-        AssetItem::Packages => mapped(json, |it: Package| (it.name, it.version)),
-        AssetItem::KernelModules => mapped(json, |it: KernelModule| nameless(it.name)),
+        AssetItem::Ports => mapped(json, |it: Numbered| (it.port.to_string(), String::new())),
+        AssetItem::Accounts
+        | AssetItem::Processes
+        | AssetItem::Packages
+        | AssetItem::KernelModules => mapped(json, |it: Named| (it.name, it.version)),
         // No selector looks at these.
         AssetItem::System | AssetItem::CronJobs | AssetItem::Autoruns => Ok(Kept::default()),
     }

@@ -28,7 +28,7 @@ use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
 use crate::service::target::Resolver;
 use crate::service::task::Tasks;
-use crate::service::{Bundles, Checker, Verification};
+use crate::service::{Bundles, Checker, Listings, Verification};
 use crate::{api, download, listen};
 
 /// How a node is to be set up.
@@ -313,6 +313,7 @@ async fn build(
             clock: Arc::clone(&clock),
             engine: Arc::clone(&engine),
             resolver: Arc::clone(&resolver),
+            listings: Listings::default(),
         },
         install_codes: InstallCodes {
             store: Arc::clone(&store),

@@ -10,8 +10,8 @@ use protocol::error::{Code, Fault};
 use protocol::facts::HostFacts;
 use store::{Host, HostFilter, HostNo, Page, PageRequest, Snapshot, Store};
 
-use super::Error;
 use super::target::Resolver;
+use super::{Error, Listings};
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::engine::Engine;
@@ -22,6 +22,7 @@ pub(crate) struct Hosts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) resolver: Arc<Resolver>,
+    pub(crate) listings: Listings,
 }
 
 /// Hosts that are labelled in one commit: others wait for it.
@@ -57,17 +58,22 @@ impl Hosts {
         })
     }
 
-    /// A page of the hosts that a selector means now.
+    /// A page of the hosts that a selector meant when the first page was asked for.
     pub(crate) async fn selected(
         &self,
         selector: Selector,
         page: PageRequest,
     ) -> Result<Page<HostView>, Error> {
-        let found = self
-            .resolver
-            .hosts(&Targets::Selector(selector))
-            .await?
-            .hosts;
+        let now = self.clock.now();
+        let kept = self.listings.find(&selector, now);
+        let found = match kept.filter(|_| page.number > 1) {
+            Some(kept) => kept,
+            None => {
+                let targets = Targets::Selector(selector.clone());
+                let resolved = self.resolver.hosts(&targets).await?;
+                self.listings.keep(selector, now, resolved.hosts)
+            }
+        };
         let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
         let room = usize::try_from(page.size).unwrap_or(usize::MAX);
         let shown: Vec<HostNo> = found.iter().skip(skip).take(room).copied().collect();

@@ -187,8 +187,8 @@ impl Resolver {
             for it in part {
                 let own = lists.iter().filter(|list| list.host == it.host.number);
                 it.is_meant = matches(selector, it.host, it.online, &Inventory::of(own)?);
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         }
         Ok(())
     }

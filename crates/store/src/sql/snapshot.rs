@@ -42,6 +42,9 @@ impl Snapshots {
         tx: &dyn Db,
         is_there: impl Fn(HostNo) -> bool,
     ) -> Result<(), Error> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
         let there = self.0.iter().filter(|it| is_there(host_of(*it.0)));
         let values: Vec<_> = there
             .flat_map(|(number, it)| {
