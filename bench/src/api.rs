@@ -1,37 +1,63 @@
 //! `api`: signed `DescribeOnceTask` beside a bare route that returns the same bytes.
 //!
 //! Both are asked with equally signed requests, made by the same client on the same cores, in turn:
-//! what differs is what the server does.
+//! what differs is what the server does. Asked for are 20 roots, the same each time, or pages of the leaves
+//! of one large root, another one each time, so that no answer was given before.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use client::NewTask;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
-use model::TaskType;
+use model::{HostUuid, Labels, RootId, TaskType, UnixMillis};
 use protocol::sign::{Outgoing, sign_v3};
 use serde_json::{Value, json};
+use store::{NewHost, SqliteStore, Store as _};
 
-use crate::house::{House, listening, root_key};
+use crate::house::{self, House, listening, root_key};
+use crate::ingest::new_root;
 use crate::load::{self, Figures};
+use crate::numbers::Numbers;
+use crate::query::ended_root;
 
 /// Roots that are there to be listed.
 const ROOTS: usize = 20;
+/// Hosts that are stored at the same time.
+const HOSTS_AT_ONCE: usize = 1_000;
 /// Rounds of each kind, in turn.
 const ROUNDS: usize = 3;
 
 static NONCE: AtomicU64 = AtomicU64::new(0);
 
+/// Coprime to the number of pages: each comes once before any comes again.
+const STRIDE: u32 = 7_919;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Asked {
+    Roots,
+    Leaves { root: RootId, pages: u32 },
+}
+
 /// Measures.
-pub(crate) async fn run(requests: usize, connections: usize) -> anyhow::Result<Value> {
-    let house = House::start()?;
-    let (_agent, uuid) = house.agent("agent").await?;
-    fill(&house, &uuid).await?;
+pub(crate) async fn run(requests: usize, connections: usize, leaves: u32) -> anyhow::Result<Value> {
+    let folder = tempfile::tempdir()?;
+    let asked = match leaves {
+        0 => Asked::Roots,
+        leaves => leaf_pages(&house::data(folder.path()), leaves).await?,
+    };
+    let house = House::start_in(folder)?;
+    let agent = house.agent("agent").await?;
+    if let Asked::Roots = asked {
+        fill(&house, &agent.1).await?;
+    }
     let authority = house.url.trim_start_matches("http://").to_owned();
-    let answer = once(&authority).await?;
+    let answer = once(&authority, asked).await?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("bare");
     let bare_server = listening(command, &answer)?;
@@ -41,7 +67,12 @@ pub(crate) async fn run(requests: usize, connections: usize) -> anyhow::Result<V
     for _ in 0..ROUNDS {
         for (authority, into) in [(&bare_authority, &mut bare), (&authority, &mut signed)] {
             let host = authority.clone();
-            into.push(load::run(authority, share, connections, move |_| request(&host)).await?);
+            into.push(
+                load::run(authority, share, connections, move |number| {
+                    request(&host, asked, number)
+                })
+                .await?,
+            );
         }
     }
     let (signed, bare) = (middle(signed)?, middle(bare)?);
@@ -86,16 +117,56 @@ async fn fill(house: &House, uuid: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn request(host: &str) -> anyhow::Result<Request<Empty<Bytes>>> {
+/// Stores a root of so many leaves, with their hosts, and its results.
+async fn leaf_pages(data: &Path, leaves: u32) -> anyhow::Result<Asked> {
+    std::fs::create_dir_all(data)?;
+    let store = SqliteStore::open(data)?;
+    let added = futures_util::stream::iter(0..leaves)
+        .map(|number| store.host_add(host(number)))
+        .buffered(HOSTS_AT_ONCE);
+    added.try_for_each(async |_| Ok(())).await?;
+    let now = UnixMillis(now_ms());
+    let root = RootId::new(now, [1; 6]);
+    let new = new_root(root, TaskType::ClientDevOps, now);
+    ended_root(&store, new, leaves, &mut Numbers(5)).await?;
+    store.packed().await?;
+    store.close().await;
+    let pages = leaves.div_ceil(u32::try_from(ROOTS)?);
+    Ok(Asked::Leaves { root, pages })
+}
+
+fn host(number: u32) -> NewHost {
+    let mut random = [0; 16];
+    for (place, byte) in random.iter_mut().zip(number.to_be_bytes()) {
+        *place = byte;
+    }
+    NewHost {
+        uuid: HostUuid::from_random(random),
+        public_key: [random, random].concat(),
+        name: format!("host-{number:07}"),
+        group: "default".to_owned(),
+        labels: Labels::default(),
+        facts: format!(r#"{{"hostname":"host-{number:07}"}}"#),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: UnixMillis(now_ms()),
+    }
+}
+
+fn request(host: &str, asked: Asked, number: usize) -> anyhow::Result<Request<Empty<Bytes>>> {
     let (access_key_id, secret) = root_key();
     let nonce = format!("bench{}", NONCE.fetch_add(1, Ordering::Relaxed));
-    let params = [
-        (
-            "TaskType".to_owned(),
-            TaskType::ClientDevOps.wire().to_owned(),
-        ),
-        ("PageSize".to_owned(), ROOTS.to_string()),
-    ];
+    let mut params = vec![("PageSize".to_owned(), ROOTS.to_string())];
+    match asked {
+        Asked::Roots => {
+            let task_type = TaskType::ClientDevOps.wire().to_owned();
+            params.push(("TaskType".to_owned(), task_type));
+        }
+        Asked::Leaves { root, pages } => {
+            let place = u32::try_from(number)?.wrapping_mul(STRIDE) % pages;
+            params.push(("RootTaskId".to_owned(), root.to_string()));
+            params.push(("CurrentPage".to_owned(), (1 + place).to_string()));
+        }
+    }
     let outgoing = Outgoing {
         method: "POST",
         host,
@@ -125,12 +196,12 @@ fn now_ms() -> i64 {
     since.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
 }
 
-async fn once(authority: &str) -> anyhow::Result<Vec<u8>> {
+async fn once(authority: &str, asked: Asked) -> anyhow::Result<Vec<u8>> {
     let stream = tokio::net::TcpStream::connect(authority).await?;
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
     tokio::spawn(connection);
-    let response = sender.send_request(request(authority)?).await?;
+    let response = sender.send_request(request(authority, asked, 0)?).await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes().to_vec();
     anyhow::ensure!(

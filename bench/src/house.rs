@@ -81,6 +81,11 @@ pub(crate) const fn root_key() -> (&'static str, &'static str) {
     (KEY_ID, SECRET)
 }
 
+/// The data directory of the control plane of a house.
+pub(crate) fn data(folder: &Path) -> PathBuf {
+    folder.join("server")
+}
+
 /// The command that starts a server on a data directory.
 pub(crate) fn server(data: &Path, listen: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(program("sickbay")?);
@@ -114,15 +119,19 @@ fn client(server: &Listening) -> anyhow::Result<Client> {
 impl House {
     /// Starts a control plane.
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let server = server(&folder.path().join("server"), ANY_PORT)?;
+        Self::start_in(tempfile::tempdir()?)
+    }
+
+    /// Starts a control plane on what lies in [`data`] of this folder.
+    pub(crate) fn start_in(folder: tempfile::TempDir) -> anyhow::Result<Self> {
+        let server = server(&data(folder.path()), ANY_PORT)?;
         Self::with(folder, server)
     }
 
     /// Starts a control plane that speaks TLS with a certificate of its own.
     pub(crate) fn start_tls() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let server = tls_server(&folder.path().join("server"), ANY_PORT)?;
+        let server = tls_server(&data(folder.path()), ANY_PORT)?;
         Self::with(folder, server)
     }
 
@@ -154,7 +163,7 @@ impl House {
     /// the connections of the old one lead to the server that was killed.
     pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
         let address = self.url.trim_start_matches("https://");
-        let server = tls_server(&self.folder.path().join("server"), address)?;
+        let server = tls_server(&data(self.folder.path()), address)?;
         let server = listening(server, b"")?;
         self.client = client(&server)?;
         self.server = server.process;

@@ -47,6 +47,9 @@ enum Workload {
         /// Connections at once
         #[arg(long, default_value_t = 16)]
         connections: usize,
+        /// Leaves of a root that is there before: pages of 20 of them are asked for, each another one
+        #[arg(long, default_value_t = 0)]
+        leaves: u32,
     },
     /// Size of the agent, and what it uses while it is idle
     Idle {
@@ -145,7 +148,8 @@ fn run(workload: &Workload) -> anyhow::Result<Option<Value>> {
             Workload::Api {
                 requests,
                 connections,
-            } => Some(api::run(*requests, *connections).await?),
+                leaves,
+            } => Some(api::run(*requests, *connections, *leaves).await?),
             Workload::Idle { seconds } => Some(idle::run(*seconds).await?),
             Workload::Start { runs } => Some(start::run(*runs)?),
             Workload::Ingest { leaves, store } => {

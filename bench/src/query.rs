@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use model::{RootId, Status, TaskType, UnixMillis, limits};
 use serde_json::{Map, Value, json};
-use store::{HostNo, LeafQuery, PageRequest, RootQuery, SqliteStore, Store, Window};
+use store::{HostNo, LeafQuery, NewRoot, PageRequest, RootQuery, SqliteStore, Store, Window};
 
 use crate::ingest::{new_root, result};
 use crate::load::{at, ms, per_second, ratio};
@@ -174,7 +174,7 @@ async fn by_id(
     Ok(json!({ "p50_ms": at(&times, 50), "p99_ms": at(&times, 99) }))
 }
 
-/// Stores a root of so many leaves with all its results, in random order.
+/// Stores the next root, of so many leaves.
 async fn root(
     store: &SqliteStore,
     stored: &mut Stored,
@@ -187,10 +187,20 @@ async fn root(
     let task_type = TYPES.get(place % TYPES.len()).copied();
     let task_type = task_type.context("no type")?;
     stored.roots.push((task_type, at, leaves));
+    ended_root(store, new_root(id, task_type, at), leaves, numbers).await?;
+    Ok(id)
+}
+
+/// Stores a root on the hosts 1 to `leaves` with all its results, in random order.
+pub(crate) async fn ended_root(
+    store: &SqliteStore,
+    root: NewRoot,
+    leaves: u32,
+    numbers: &mut Numbers,
+) -> anyhow::Result<()> {
+    let (id, at) = (root.id, root.created_at);
     let hosts = (1..=i64::from(leaves)).map(HostNo).collect();
-    store
-        .root_create(new_root(id, task_type, at), hosts)
-        .await?;
+    store.root_create(root, hosts).await?;
     let mut order: Vec<u32> = (1..=leaves).collect();
     numbers.shuffle(&mut order);
     for batch in order.chunks(BATCH) {
@@ -199,7 +209,7 @@ async fn root(
             applied?;
         }
     }
-    Ok(id)
+    Ok(())
 }
 
 /// Times of the first, a middle and the last page, each time of another query of that kind.
