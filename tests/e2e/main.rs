@@ -29,6 +29,7 @@ mod ops;
 mod pacing;
 mod parameters;
 mod power;
+mod profiles;
 mod progress;
 mod refusals;
 mod sdk;

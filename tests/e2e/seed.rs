@@ -22,9 +22,9 @@ const DOCUMENTED: [&str; 12] = [
     "url",
 ];
 /// Keys of our own that may stand beside them.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "status", "reason", "message", "exitCode", "signal", "stdout", "stderr", "findings", "probes",
-    "assets", "online",
+    "detected", "assets", "online",
 ];
 
 #[tokio::test]

@@ -80,7 +80,9 @@ impl Agent {
             .args(["run", "--data"])
             .arg(self.data())
             .arg("--policy")
-            .arg(self.policy());
+            .arg(self.policy())
+            .arg("--profiles")
+            .arg(self.profiles());
         command.env("SICKBAY_LOG", "debug");
         let log = self.folder.path().join("agent.log");
         self.program = Some(Program::start::<&str>(&mut command, &log, false, []));
@@ -150,6 +152,12 @@ impl Agent {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("agent")
+    }
+
+    /// Where its own profiles lie; nothing makes the directory but a test.
+    #[must_use]
+    pub fn profiles(&self) -> PathBuf {
+        self.folder.path().join("profiles")
     }
 
     /// The test's folder for this host.

@@ -7,23 +7,28 @@
 mod bundle;
 mod clock;
 mod command;
+mod config;
 mod disk;
 mod files;
+mod http;
 mod install;
 mod kernel;
 mod limits;
 mod load;
 mod logs;
 mod memory;
+mod neighbours;
 mod network;
 mod probe;
 mod process;
 mod procfs;
+pub mod profile;
 mod rank;
 pub mod redact;
 pub mod render;
 mod resolver;
 mod service;
+mod settings;
 mod subject;
 mod tail;
 mod tls;
@@ -32,14 +37,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::answer::{CheckReport, ProbeOutcome, ProbeRun};
+use model::limits::CHECK_SUBJECTS_MAX;
+use protocol::answer::{CheckReport, Detected, Finding, ProbeOutcome, ProbeRun};
 use protocol::work::CheckWork;
 use tokio::time::Instant;
 
 use crate::progress::Progress;
-
+use profile::{AUTO, Error, Found, Known, OWN, Profiles};
 pub use render::render;
-pub use subject::Subject;
+pub use subject::Local;
+use subject::Subject;
 
 /// Longest time that the making of a bundle may take, by mode, in ms.
 const BUNDLE_MS_STANDARD: u64 = 3_000;
@@ -55,10 +62,12 @@ pub struct Outcome {
     pub bundle: Option<PathBuf>,
 }
 
-/// What the probes of one check know beforehand.
+/// What the probes of one subject know beforehand.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     subject: Subject,
+    /// Known agents that the host has.
+    detected: Arc<Vec<Detected>>,
     problem: String,
     deep: bool,
     /// The server's clock minus ours, in ms.
@@ -73,52 +82,137 @@ pub(crate) struct Context {
 /// `work_dir`, which must exist. Needs a tokio runtime with I/O and time. A probe that hangs in the
 /// kernel (a dead network disk) is left behind on a thread of the runtime, so a program that is
 /// about to end should shut its runtime down in the background. `progress` is told which probes it is at.
+///
+/// # Errors
+/// There is no profile of the subject's name, or it has a fault.
 pub async fn run(
     work: &CheckWork,
-    subject: &Subject,
+    local: &Local,
     clock_offset_ms: Option<i64>,
     work_dir: &Path,
     progress: &Progress,
-) -> Outcome {
+) -> Result<Outcome, Error> {
     let started = Instant::now();
-    let context = Arc::new(Context {
-        subject: subject.clone(),
-        problem: work.problem_type.clone(),
-        deep: work.mode >= 2,
-        clock_offset_ms,
-        now_ms: crate::config::now().0,
-    });
-    let (probes, found) = probe::run_all(&context, progress).await;
-    let mut findings = rank::rank(found);
-    for finding in &mut findings {
-        probe::complete(finding, subject);
-    }
+    let name = match work.subject.as_str() {
+        "" => OWN,
+        name => name,
+    };
+    let dir = local.profiles_dir.clone();
+    let loading = tokio::task::spawn_blocking(move || Profiles::load(&dir));
+    let profiles = loading.await.unwrap_or_default();
+    let named = match name {
+        AUTO => None,
+        name => Some(subject_of(profiles.find(name)?, local).await),
+    };
+    let found = profile::detect(&profiles, local).await;
+    let subjects = match named {
+        Some(subject) => vec![subject],
+        None => in_use(&found),
+    };
+    let detected: Vec<Detected> = found.into_iter().map(|it| it.detected).collect();
+    let detected = Arc::new(detected);
+    let context = |subject| {
+        Arc::new(Context {
+            subject,
+            detected: Arc::clone(&detected),
+            problem: work.problem_type.clone(),
+            deep: work.mode >= 2,
+            clock_offset_ms,
+            now_ms: crate::config::now().0,
+        })
+    };
+    let contexts: Vec<Arc<Context>> = subjects.into_iter().map(context).collect();
+    let host = contexts.first().cloned();
+    let host = host.unwrap_or_else(|| context(Subject::default()));
+    let (mut probes, findings) = probe::run_all(&host, &contexts, name == AUTO, progress).await;
+    probes.extend(own_profiles(&profiles));
     let mut report = CheckReport {
-        subject: work.subject.clone(),
+        subject: name.to_owned(),
         problem_type: work.problem_type.clone(),
         mode: work.mode,
-        findings,
+        findings: ranked(findings, &contexts),
         probes,
         duration_ms: millis(started.elapsed()),
         bundle: None,
+        detected: detected.to_vec(),
     };
-    let bundle = add_bundle(&context, &mut report, work_dir).await;
+    let bundle = add_bundle(&host, contexts, &mut report, work_dir).await;
     report.duration_ms = millis(started.elapsed());
-    Outcome { report, bundle }
+    Ok(Outcome { report, bundle })
+}
+
+/// In their order, each with what its subject knows.
+fn ranked(found: Vec<Finding>, subjects: &[Arc<Context>]) -> Vec<Finding> {
+    let nobody = Subject::default();
+    let mut findings = rank::rank(found);
+    for finding in &mut findings {
+        let its = subjects.iter().map(|it| &it.subject);
+        let subject = match (finding.subject.as_str(), subjects) {
+            ("", [only]) => Some(&only.subject),
+            (name, _) => its.into_iter().find(|it| it.name == name),
+        };
+        probe::complete(finding, subject.unwrap_or(&nobody));
+    }
+    findings
+}
+
+/// Reads the agent's configuration aside: it may lie on a disk that hangs.
+async fn subject_of(known: &Known, local: &Local) -> Subject {
+    let (known, local) = (known.clone(), local.clone());
+    let resolving = tokio::task::spawn_blocking(move || profile::on_this_host(&known, &local));
+    resolving.await.unwrap_or_default()
+}
+
+/// The agents that are examined where none is named: those that run or ought to.
+fn in_use(found: &[Found]) -> Vec<Subject> {
+    let used = found
+        .iter()
+        .filter(|it| it.detected.running || it.detected.enabled);
+    used.take(CHECK_SUBJECTS_MAX)
+        .map(|it| it.subject.clone())
+        .collect()
+}
+
+/// What the host's own profiles change, and which of them have faults.
+fn own_profiles(profiles: &Profiles) -> Option<ProbeRun> {
+    let faults: Vec<String> = profiles.faults().map(ToString::to_string).collect();
+    let said = |it: &Known| {
+        let path = it.file.as_ref()?.display();
+        let instead = if it.replaces {
+            " instead of the built-in one"
+        } else {
+            ""
+        };
+        Some(format!("{} from {path}{instead}", it.profile.name))
+    };
+    let own: Vec<String> = profiles.all().filter_map(said).collect();
+    let outcome = if faults.is_empty() {
+        ProbeOutcome::Clear
+    } else {
+        ProbeOutcome::Skipped
+    };
+    let note = [faults, own].concat().join("; ");
+    (!note.is_empty()).then(|| ProbeRun {
+        name: "profiles".to_owned(),
+        outcome,
+        note: probe::one_line(&note),
+        ..ProbeRun::default()
+    })
 }
 
 async fn add_bundle(
-    context: &Arc<Context>,
+    host: &Arc<Context>,
+    subjects: Vec<Arc<Context>>,
     report: &mut CheckReport,
     work_dir: &Path,
 ) -> Option<PathBuf> {
     let started = Instant::now();
-    let ms = if context.deep {
+    let ms = if host.deep {
         BUNDLE_MS_DEEP
     } else {
         BUNDLE_MS_STANDARD
     };
-    let making = bundle::make(context, report, work_dir);
+    let making = bundle::make(host, subjects, report, work_dir);
     let failed = match tokio::time::timeout(Duration::from_millis(ms), making).await {
         Ok(Ok((path, info))) => {
             report.bundle = Some(info);
@@ -132,6 +226,7 @@ async fn add_bundle(
         outcome: ProbeOutcome::Skipped,
         note: failed,
         duration_ms: millis(started.elapsed()),
+        ..ProbeRun::default()
     });
     None
 }

@@ -5,7 +5,7 @@
 //! what it found before it reports it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use protocol::work::CheckWork;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
-use crate::check::{self, Subject};
+use crate::check::{self, Local};
 use crate::config;
 use crate::connect::Route;
 use crate::journal::{self, Journal};
@@ -31,7 +31,7 @@ use crate::session::backoff::Backoff;
 use crate::session::desk::{Desk, Ended, Executor};
 use crate::session::link::{self, Greeted};
 use crate::session::{self, Until, facts, hello, serve};
-use crate::work::{Finished, OWN_SUBJECT, Worker};
+use crate::work::{Finished, Worker};
 
 mod temporary;
 
@@ -60,6 +60,9 @@ pub enum Error {
          one that made this command"
     )]
     OtherKey(Endpoint),
+    /// There is no profile of the agent that is to be examined.
+    #[error(transparent)]
+    Profile(#[from] check::profile::Error),
     /// No temporary directory.
     #[error("no temporary directory could be made in {0}")]
     Temporary(PathBuf, #[source] io::Error),
@@ -85,19 +88,19 @@ pub struct Checked {
 /// Checks this host without reporting anywhere.
 ///
 /// # Errors
-/// No temporary directory could be made.
-pub async fn locally(work: &CheckWork, own: &Subject, show: &Show) -> Result<Checked, Error> {
+/// There is no such profile, or no temporary directory could be made.
+pub async fn locally(work: &CheckWork, local: &Local, show: &Show) -> Result<Checked, Error> {
     let temporary = Temporary::new()?;
-    run_here(work, own, show, &temporary).await
+    run_here(work, local, show, &temporary).await
 }
 
 async fn run_here(
     work: &CheckWork,
-    own: &Subject,
+    local: &Local,
     show: &Show,
     temporary: &Temporary,
 ) -> Result<Checked, Error> {
-    let outcome = check::run(work, own, None, temporary.path(), &Progress::default()).await;
+    let outcome = check::run(work, local, None, temporary.path(), &Progress::default()).await?;
     let is_healthy = outcome.report.findings.is_empty();
     let answer = Answer {
         check: Some(outcome.report),
@@ -118,7 +121,7 @@ async fn run_here(
 /// The argument is unusable, the server refuses it, or no temporary directory could be made.
 pub async fn by_argument(
     argument: &ManualArgument,
-    data_dir: &Path,
+    local: &Local,
     show: &Show,
 ) -> Result<Checked, Error> {
     let mut temporary = Temporary::new()?;
@@ -130,9 +133,13 @@ pub async fn by_argument(
         "" => None,
         text => Some(Fingerprint::parse(text)?),
     };
-    let own = Subject::sickbay(data_dir, server.clone(), pin);
+    let local = Local {
+        server: server.clone(),
+        pin,
+        ..local.clone()
+    };
     let hindrance = match server {
-        Some(server) => match report(argument, server, pin, &own, show, &temporary).await {
+        Some(server) => match report(argument, server, pin, &local, show, &temporary).await {
             Ok(Reported::Fully(checked)) => return Ok(checked),
             Ok(Reported::Lost(mut checked, why)) => {
                 checked.unreported = Some(session::chain(&why));
@@ -145,7 +152,7 @@ pub async fn by_argument(
         },
         None => "the -b argument names no server".to_owned(),
     };
-    let mut checked = run_here(&work_of(argument), &own, show, &temporary).await?;
+    let mut checked = run_here(&work_of(argument), &local, show, &temporary).await?;
     checked.bundle = checked.bundle.and_then(|it| temporary.keep(&it));
     checked.unreported = Some(hindrance);
     Ok(checked)
@@ -168,7 +175,7 @@ fn work_of(argument: &ManualArgument) -> CheckWork {
     CheckWork {
         problem_type: problem.to_owned(),
         mode: argument.mode,
-        subject: OWN_SUBJECT.to_owned(),
+        subject: argument.subject.clone(),
     }
 }
 
@@ -193,7 +200,7 @@ async fn report(
     argument: &ManualArgument,
     server: Endpoint,
     pin: Option<Fingerprint>,
-    own: &Subject,
+    local: &Local,
     show: &Show,
     temporary: &Temporary,
 ) -> Result<Reported, Error> {
@@ -216,7 +223,7 @@ async fn report(
         return Err(Error::OtherKey(route.endpoint().clone()));
     }
     let seen = Arc::new(Seen::default());
-    let executor = watched(own, show, Arc::clone(&seen));
+    let executor = watched(local, show, Arc::clone(&seen));
     let journal = Journal::open(&temporary.path().join("journal"), config::now())?;
     let (policy, work_dir) = (Arc::new(reading_only()), temporary.path().join("work"));
     let uuid = argument.uuid.as_str();
@@ -274,9 +281,9 @@ async fn attend(
     }
 }
 
-fn watched(own: &Subject, show: &Show, seen: Arc<Seen>) -> Executor {
+fn watched(local: &Local, show: &Show, seen: Arc<Seen>) -> Executor {
     let worker = Worker {
-        own: own.clone(),
+        local: local.clone(),
         policy: Arc::new(reading_only()),
     };
     let show = Arc::clone(show);
@@ -381,7 +388,7 @@ mod tests {
             peer.ack(leaf(1)).await;
             assert_eq!(peer.try_hear().await, None);
         };
-        let (reported, shown) = limited(attended(node, healthy)).await;
+        let (reported, shown) = limited(Box::pin(attended(node, healthy))).await;
         assert!(matches!(
             reported,
             Reported::Fully(Checked {
@@ -399,7 +406,7 @@ mod tests {
             peer.order(&node.sign(&order(leaf(1), "x"))).await;
             peer.result(leaf(1)).await;
         };
-        let (reported, shown) = limited(attended(node, healthy)).await;
+        let (reported, shown) = limited(Box::pin(attended(node, healthy))).await;
         assert!(matches!(reported, Reported::Lost(..)));
         assert_eq!(shown, 1);
     }
@@ -413,10 +420,18 @@ mod tests {
             key,
             ..ManualArgument::default()
         };
-        let own = Subject::sickbay(Path::new("/nowhere"), None, None);
+        let nowhere = std::path::Path::new("/nowhere");
+        let local = Local::new(nowhere, nowhere);
         let show: Show = Arc::new(|_| panic!("nothing may run"));
         let temporary = Temporary::new().unwrap();
-        let reporting = report(&argument, server.endpoint(), None, &own, &show, &temporary);
+        let reporting = report(
+            &argument,
+            server.endpoint(),
+            None,
+            &local,
+            &show,
+            &temporary,
+        );
         Box::pin(reporting).await
     }
 

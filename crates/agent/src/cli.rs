@@ -5,28 +5,23 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use model::ProblemType;
-use protocol::answer::Answer;
 use protocol::endpoint::Endpoint;
-use protocol::manual::ManualArgument;
 use protocol::tls::Fingerprint;
-use protocol::work::CheckWork;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::check::{self, Subject};
-use crate::checker::{self, Checked, Show};
+use crate::check::profile::PROFILES_DIR;
+use crate::checker;
 use crate::config::{DATA_DIR, DataDir, POLICY_FILE};
 use crate::connect::{self, Route};
-use crate::identity::Identity;
 use crate::policy::{self, Policy};
 use crate::session::{self, Agent, chain};
 
+mod check;
+mod profile;
 mod status;
 mod terminal;
 
@@ -41,8 +36,6 @@ const USAGE: u8 = 2;
 const REFUSED: u8 = 4;
 /// Exit code: the server cannot be reached.
 const UNREACHABLE: u8 = 6;
-/// Longest manual argument on standard input, in bytes.
-const ARGUMENT_BYTES_MAX: u64 = 64 * 1024;
 
 /// The host's side of Sickbay.
 #[derive(Parser)]
@@ -58,8 +51,11 @@ enum Command {
     Enrol(EnrolArgs),
     /// Serve the server's orders until stopped.
     Run(RunArgs),
-    /// Find out what is wrong with the agent on this host.
-    Check(CheckArgs),
+    /// Find out what is wrong with an agent on this host.
+    Check(check::CheckArgs),
+    /// Show what is known of other agents, and check profiles of one's own.
+    #[command(subcommand)]
+    Profile(profile::Command),
     /// Show whom the agent serves and how its connection stands.
     Status(StatusArgs),
 }
@@ -97,29 +93,9 @@ struct RunArgs {
     /// /etc/sickbay/agent.toml, and where that is missing, everything.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct CheckArgs {
-    /// The argument of a manual command: what is found is reported to the server. With - it is read
-    /// from standard input, where other users of this host do not see it.
-    #[arg(short = 'b', value_name = "BASE64", conflicts_with_all = ["problem", "mode", "subject"])]
-    argument: Option<String>,
-    /// What is wrong, such as offline or high_cpu.
-    #[arg(long, value_name = "TYPE", default_value = "other", value_parser = problem)]
-    problem: String,
-    /// 1 looks for some seconds, 2 looks deeper for up to a minute.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
-    mode: u8,
-    /// The agent to examine.
-    #[arg(long, value_name = "NAME", default_value = "sickbay", value_parser = ["sickbay"])]
-    subject: String,
-    /// Where the agent keeps its files.
-    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
-    data: PathBuf,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    /// Where this host's own profiles lie.
+    #[arg(long, value_name = "DIR", default_value = PROFILES_DIR)]
+    profiles: PathBuf,
 }
 
 #[derive(Args)]
@@ -130,14 +106,6 @@ struct StatusArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn problem(text: &str) -> Result<String, String> {
-    if ProblemType::find(text).is_some() {
-        return Ok(text.to_owned());
-    }
-    let names: Vec<&str> = ProblemType::ALL.iter().map(|it| it.name).collect();
-    Err(format!("problem types are {}", names.join(", ")))
 }
 
 /// One line for the person and an exit code.
@@ -175,6 +143,7 @@ impl From<checker::Error> for Failure {
             checker::Error::Session(error) => return error.into(),
             checker::Error::Endpoint(_) | checker::Error::Pin(_) => USAGE,
             checker::Error::OtherKey(_) => REFUSED,
+            checker::Error::Profile(_) => USAGE,
             checker::Error::Temporary(..) | checker::Error::Journal(_) => FAILED,
         };
         let line = chain(&error);
@@ -207,7 +176,9 @@ pub fn run_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     terminal::start_log(match cli.command {
         Command::Run(_) => LevelFilter::INFO,
-        Command::Enrol(_) | Command::Check(_) | Command::Status(_) => LevelFilter::WARN,
+        Command::Enrol(_) | Command::Check(_) | Command::Profile(_) | Command::Status(_) => {
+            LevelFilter::WARN
+        }
     });
     // One thread is enough for an agent that mostly waits, and costs the host least.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -235,7 +206,8 @@ async fn carry_out(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Enrol(args) => enrol(args).await,
         Command::Run(args) => run(&args).await,
-        Command::Check(args) => check(&args).await,
+        Command::Check(args) => check::check(&args).await,
+        Command::Profile(command) => profile::run(&command),
         Command::Status(args) => status::status(&DataDir::new(&args.data), args.json),
     }
 }
@@ -251,7 +223,7 @@ async fn enrol(args: EnrolArgs) -> Result<u8, Failure> {
 
 async fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (policy, holds) = policy_of(args.policy.as_deref(), Path::new(POLICY_FILE))?;
-    let mut agent = Agent::open(DataDir::new(&args.data), policy)?;
+    let mut agent = Agent::open(DataDir::new(&args.data), policy, &args.profiles)?;
     agent.say_policy(holds);
     agent.run(told_to_stop()?).await;
     Ok(0)
@@ -274,102 +246,6 @@ fn policy_of(named: Option<&Path>, usual: &Path) -> Result<(Policy, String), Fai
             (Policy::default(), holds)
         }
     })
-}
-
-async fn check(args: &CheckArgs) -> Result<u8, Failure> {
-    let json = args.json;
-    let show: Show = Arc::new(move |answer: &Answer| show(answer, json));
-    let checking = async {
-        match &args.argument {
-            Some(text) => {
-                let argument = manual_argument(text).await?;
-                Ok(checker::by_argument(&argument, &args.data, &show).await?)
-            }
-            None => Ok(check_locally(args, &show).await?),
-        }
-    };
-    tokio::select! {
-        checked = checking => checked.map(|it| conclude(&it)),
-        // What was begun is cleaned up where it is dropped.
-        () = told_to_stop()? => Err(Failure { code: FAILED, line: "interrupted".to_owned() }),
-    }
-}
-
-/// The argument itself, or with `-` what standard input says.
-async fn manual_argument(text: &str) -> Result<ManualArgument, Failure> {
-    let wrong = |line| Failure { code: USAGE, line };
-    let read;
-    let text = if text == "-" {
-        // Aside, so that an interruption ends the program while nobody types.
-        let reading = tokio::task::spawn_blocking(|| read_argument(io::stdin()));
-        let said = reading.await.unwrap_or_else(|error| Err(error.into()));
-        read = said.map_err(|error| wrong(format!("standard input cannot be read: {error}")))?;
-        &read
-    } else {
-        text
-    };
-    ManualArgument::decode(text).map_err(|error| wrong(error.to_string()))
-}
-
-/// # Errors
-/// It cannot be read, or is longer than [`ARGUMENT_BYTES_MAX`].
-fn read_argument(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(ARGUMENT_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|it| it <= ARGUMENT_BYTES_MAX) {
-        Ok(text.trim().to_owned())
-    } else {
-        let line = format!("it holds more than {ARGUMENT_BYTES_MAX} bytes");
-        Err(io::Error::new(io::ErrorKind::InvalidData, line))
-    }
-}
-
-async fn check_locally(args: &CheckArgs, show: &Show) -> Result<Checked, checker::Error> {
-    let work = CheckWork {
-        problem_type: args.problem.clone(),
-        mode: args.mode,
-        subject: args.subject.clone(),
-    };
-    checker::locally(&work, &installed(&args.data), show).await
-}
-
-/// The agent of this host; where it is not enrolled, without a server.
-fn installed(data: &Path) -> Subject {
-    let identity = Identity::load(&DataDir::new(data)).ok();
-    let (server, pin) = identity.map_or((None, None), |it| (Some(it.server), it.pin));
-    Subject::sickbay(data, server, pin)
-}
-
-fn show(answer: &Answer, json: bool) {
-    match &answer.check {
-        Some(report) if json => write(&serde_json::to_string_pretty(report).unwrap_or_default()),
-        None if json => write(&serde_json::to_string_pretty(answer).unwrap_or_default()),
-        Some(report) => write(check::render(report, std::io::stdout().is_terminal()).trim_end()),
-        None if answer.message.is_empty() => say("done"),
-        None => say(&answer.message),
-    }
-}
-
-fn conclude(checked: &Checked) -> u8 {
-    if let Some(why) = &checked.unreported {
-        say(&format!("sickbay-agent: this could not be reported: {why}"));
-    }
-    if let Some(bundle) = checked
-        .bundle
-        .as_ref()
-        .filter(|_| checked.unreported.is_some())
-    {
-        say(&format!(
-            "sickbay-agent: the log bundle lies in {}",
-            bundle.display()
-        ));
-    }
-    match (checked.is_healthy, &checked.unreported) {
-        (false, _) => FAILED,
-        (true, Some(_)) => UNREACHABLE,
-        (true, None) => 0,
-    }
 }
 
 /// Resolves at SIGTERM and SIGINT.
@@ -410,7 +286,10 @@ mod tests {
             "sickbay-agent run --data /d --policy /p",
             "sickbay-agent check -b e30= --json",
             "sickbay-agent check -b -",
-            "sickbay-agent check --problem offline --mode 2 --subject sickbay",
+            "sickbay-agent check --problem offline --mode 2 --subject node-exporter --profiles /p",
+            "sickbay-agent profile list --json",
+            "sickbay-agent profile show auditd",
+            "sickbay-agent profile check /p/x.toml",
             "sickbay-agent status --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
@@ -450,31 +329,5 @@ mod tests {
         let (policy, holds) = policy_of(Some(&path), Path::new("/absent")).ok().unwrap();
         assert!(!policy.commands);
         assert!(holds.starts_with(&format!("policy {shown}: ")), "{holds}");
-    }
-
-    #[test]
-    fn an_argument_on_standard_input_is_trimmed_and_bounded() {
-        assert_eq!(read_argument(&b" e30=\n"[..]).unwrap(), "e30=");
-        let most = "a".repeat(64 * 1024);
-        assert_eq!(read_argument(most.as_bytes()).unwrap(), most);
-        let error = read_argument(format!("{most}a").as_bytes()).unwrap_err();
-        assert!(error.to_string().contains("more than 65536"));
-    }
-
-    #[test]
-    fn what_could_not_be_reported_and_what_is_wrong_decide_the_exit_code() {
-        for (is_healthy, unreported, code) in [
-            (true, None, 0),
-            (false, None, FAILED),
-            (false, Some("offline"), FAILED),
-            (true, Some("offline"), UNREACHABLE),
-        ] {
-            let checked = Checked {
-                is_healthy,
-                unreported: unreported.map(str::to_owned),
-                bundle: None,
-            };
-            assert_eq!(conclude(&checked), code);
-        }
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod accounts;
 mod autoruns;
 mod cron;
 mod modules;
-mod packages;
+pub(crate) mod packages;
 mod ports;
 pub(crate) mod processes;
 pub(crate) mod read;

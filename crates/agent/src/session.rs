@@ -4,6 +4,7 @@
 //! `desk` decides about orders, `link` carries frames. Called by `cli` and by `sickbay up`.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,19 +146,23 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Opens an agent on its data directory, which no other process may use meanwhile.
+    /// Opens an agent on its data directory, which no other process may use meanwhile. `profiles` is
+    /// where the host's own profiles lie.
     ///
     /// # Errors
     /// Not enrolled, the directory is taken or damaged, or no TLS can be set up.
-    pub fn open(data: DataDir, policy: Policy) -> Result<Self, Error> {
+    pub fn open(data: DataDir, policy: Policy, profiles: &Path) -> Result<Self, Error> {
         vet(&data)?;
         let identity = Identity::load(&data)?;
-        let mut own =
-            check::Subject::sickbay(data.path(), Some(identity.server.clone()), identity.pin);
-        own.own_pid = Some(std::process::id());
+        let local = check::Local {
+            server: Some(identity.server.clone()),
+            pin: identity.pin,
+            own_pid: Some(std::process::id()),
+            ..check::Local::new(data.path(), profiles)
+        };
         let policy = Arc::new(policy);
         let worker = Worker {
-            own,
+            local,
             policy: Arc::clone(&policy),
         };
         let executor: Executor = Arc::new(move |job| Box::pin(worker.clone().execute(job)));

@@ -15,14 +15,11 @@ use protocol::work::{AssetsWork, CheckWork, OpsWork, Work};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::check::{self, Subject};
+use crate::check::{self, Local};
 use crate::inventory;
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::runner;
-
-/// The only subject that is built in.
-pub const OWN_SUBJECT: &str = "sickbay";
 
 /// Why work is stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +94,8 @@ impl Finished {
 /// What all jobs of one agent share.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Sickbay's own agent on this host, the subject of checks.
-    pub own: Subject,
+    /// What checks are told of this host.
+    pub local: Local,
     /// The host's policy.
     pub policy: Arc<Policy>,
 }
@@ -117,11 +114,6 @@ impl Worker {
                 self.ops(&work, job.time_left, group_file, progress, stop)
                     .await
             }
-            Work::Check(work) if work.subject != OWN_SUBJECT && !work.subject.is_empty() => {
-                let name = work.subject.escape_debug();
-                let message = format!("this agent has no profile `{name}` to examine");
-                Finished::bare(Verdict::Fail, Reason::NotStarted, &message)
-            }
             Work::Check(work) => {
                 let offset = job.clock_offset_ms;
                 let check = self.check(&work, offset, &job.work_dir, &job.progress);
@@ -138,7 +130,12 @@ impl Worker {
         work_dir: &Path,
         progress: &Progress,
     ) -> Finished {
-        let outcome = check::run(work, &self.own, offset, work_dir, progress).await;
+        let outcome = match check::run(work, &self.local, offset, work_dir, progress).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                return Finished::bare(Verdict::Fail, Reason::NotStarted, &error.to_string());
+            }
+        };
         let message = match outcome.report.findings.len() {
             0 => "no causes found".to_owned(),
             1 => "1 cause found".to_owned(),
@@ -279,7 +276,8 @@ mod tests {
 
     async fn command_stopped_by(stop: Option<Stop>, time_left: Duration) -> Finished {
         let policy = Arc::new(Policy::default());
-        let own = Subject::sickbay(std::path::Path::new("/nonexistent"), None, None);
+        let nowhere = Path::new("/nonexistent");
+        let local = Local::new(nowhere, nowhere);
         let (sender, stopped) = oneshot::channel();
         let job = Job {
             leaf: RootId::new(UnixMillis(0), [0; 6]).leaf(1),
@@ -298,9 +296,9 @@ mod tests {
         };
         if let Some(stop) = stop {
             sender.send(stop).unwrap();
-            return Worker { own, policy }.execute(job).await;
+            return Worker { local, policy }.execute(job).await;
         }
-        let finished = Worker { own, policy }.execute(job).await;
+        let finished = Worker { local, policy }.execute(job).await;
         drop(sender);
         finished
     }

@@ -195,8 +195,17 @@ pub const ANSWER_LINE_BYTES_MAX: usize = 1 << 10;
 pub const CHECK_FINDINGS_MAX: usize = 32;
 /// Most pieces of evidence of one finding.
 pub const FINDING_EVIDENCE_MAX: usize = 16;
-/// Most probes of one check.
-pub const CHECK_PROBES_MAX: usize = 64;
+/// Most probes of one check: those of [`CHECK_SUBJECTS_MAX`] agents with four servers each, and of the
+/// host.
+pub const CHECK_PROBES_MAX: usize = 256;
+/// Most agents that one check examines.
+pub const CHECK_SUBJECTS_MAX: usize = 8;
+/// Most known agents that a check lists.
+pub const CHECK_DETECTED_MAX: usize = 64;
+/// Most signs of one known agent.
+pub const DETECTED_SIGNS_MAX: usize = 8;
+/// Longest name of a profile, in bytes.
+pub const SUBJECT_NAME_BYTES_MAX: usize = 64;
 /// Longest note of a probe, in bytes.
 pub const PROBE_NOTE_BYTES_MAX: usize = 512;
 /// Longest text of an inventory, such as a command line, in bytes.

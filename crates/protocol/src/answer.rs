@@ -40,6 +40,24 @@ pub struct CheckReport {
     /// The log bundle, if one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleInfo>,
+    /// Known agents that the host has, by name, whether they were examined or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detected: Vec<Detected>,
+}
+
+/// A known agent that a host has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detected {
+    /// Name of its profile.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// Whether a process of it runs.
+    pub running: bool,
+    /// Whether the host starts it by itself.
+    pub enabled: bool,
+    /// What shows that it is there: package, program, unit, process.
+    pub signs: Vec<String>,
 }
 
 /// One thing that is wrong.
@@ -58,6 +76,10 @@ pub struct Finding {
     /// What the words of [`model::Placeholder`] mean on this host, for the commands of its fixes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub known: BTreeMap<String, String>,
+    /// Name of the agent that it concerns, where several were examined. Empty: the only one, or the
+    /// host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
 }
 
 impl Finding {
@@ -71,7 +93,7 @@ impl Finding {
 }
 
 /// How one probe went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeRun {
     /// The probe's name.
@@ -82,13 +104,17 @@ pub struct ProbeRun {
     pub note: String,
     /// Wall time, in ms.
     pub duration_ms: u64,
+    /// Name of the agent that was looked at, where several were. Empty: the only one, or the host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
 }
 
 /// How a probe ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeOutcome {
     /// It looked and all is well.
+    #[default]
     Clear,
     /// It looked and found something.
     Found,

@@ -7,8 +7,8 @@
 use model::{Placeholder, limits};
 
 use crate::answer::{
-    Account, Answer, AssetReport, Autorun, BundleInfo, CheckReport, CronJob, Finding, KernelModule,
-    OpsReport, Output, Package, Port, ProbeRun, Process,
+    Account, Answer, AssetReport, Autorun, BundleInfo, CheckReport, CronJob, Detected, Finding,
+    KernelModule, OpsReport, Output, Package, Port, ProbeRun, Process,
 };
 use crate::facts::{Disk, HostFacts};
 
@@ -204,6 +204,7 @@ impl CheckReport {
             probes,
             duration_ms: _,
             bundle,
+            detected,
         } = self;
         short([subject, problem_type]);
         findings.truncate(limits::CHECK_FINDINGS_MAX);
@@ -214,7 +215,9 @@ impl CheckReport {
                 evidence,
                 explained_by: _,
                 known,
+                subject,
             } = finding;
+            short([subject]);
             line(summary, limits::ANSWER_LINE_BYTES_MAX);
             let texts_max = limits::FINDING_EVIDENCE_MAX;
             lines(evidence, texts_max, limits::ANSWER_LINE_BYTES_MAX);
@@ -224,12 +227,34 @@ impl CheckReport {
             });
         }
         probes.truncate(limits::CHECK_PROBES_MAX);
-        for ProbeRun { name, note, .. } in probes {
-            short([name]);
+        for ProbeRun {
+            name,
+            note,
+            subject,
+            ..
+        } in probes
+        {
+            short([name, subject]);
             line(note, limits::PROBE_NOTE_BYTES_MAX);
         }
         if let Some(BundleInfo { bytes: _, sha256 }) = bundle {
             short([sha256]);
+        }
+        detected.truncate(limits::CHECK_DETECTED_MAX);
+        for Detected {
+            name,
+            title,
+            running: _,
+            enabled: _,
+            signs,
+        } in detected
+        {
+            short([name, title]);
+            lines(
+                signs,
+                limits::DETECTED_SIGNS_MAX,
+                limits::SHORT_TEXT_BYTES_MAX,
+            );
         }
     }
 }

@@ -5,6 +5,8 @@
 //! message. Status and reason are no part of it; the store adds them. Pure; called by the node on
 //! every answer, once it is clean.
 
+use std::collections::BTreeSet;
+
 use model::outcome::DIGEST_BYTES;
 use model::{Cause, Said, limits};
 use ring::digest::{Context, SHA256};
@@ -71,12 +73,17 @@ fn of_command(ops: &OpsReport, parts: &mut Parts) -> String {
 }
 
 fn of_check(check: &CheckReport, parts: &mut Parts) -> String {
-    let mut codes: Vec<u16> = check.findings.iter().map(|it| it.cause).collect();
-    codes.sort_unstable();
-    codes.dedup();
-    for code in &codes {
+    let found = check
+        .findings
+        .iter()
+        .map(|it| (it.cause, it.subject.as_str()));
+    let found: BTreeSet<(u16, &str)> = found.collect();
+    for (code, subject) in &found {
         parts.add(&code.to_le_bytes());
+        parts.add(subject.as_bytes());
     }
+    let mut codes: Vec<u16> = found.iter().map(|(code, _)| *code).collect();
+    codes.dedup();
     match codes.as_slice() {
         [] => "no cause found".to_owned(),
         [code] => {

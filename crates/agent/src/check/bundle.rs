@@ -4,6 +4,7 @@
 //! and listed with size and digest in `manifest.json`, the last entry, next to what was left out and
 //! why. Written straight to disk.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -18,6 +19,7 @@ use protocol::answer::{BundleInfo, CheckReport};
 use ring::digest::{Context as Digest, SHA256, digest};
 use serde::Serialize;
 
+use super::subject::Subject;
 use super::{Context, command, kernel, procfs, redact, tail};
 
 /// Most text of all files together: what is not compressible still fits, with the frames around it.
@@ -26,6 +28,8 @@ const TEXT_BYTES_MAX: u64 = BUNDLE_BYTES_MAX - (8 << 20);
 const FILE_BYTES_STANDARD: u64 = 256 << 10;
 /// Most of one file in deep mode, in bytes.
 const FILE_BYTES_DEEP: u64 = 4 << 20;
+/// Processes of one agent of which the kernel is asked.
+const PROCESSES_MAX: usize = 8;
 /// Small files that tell how the host is doing.
 const EVIDENCE: [&str; 16] = [
     "/proc/meminfo",
@@ -96,30 +100,46 @@ enum Source {
     Absent(String, String),
 }
 
-/// Makes the bundle in `work_dir`.
+/// Makes the bundle of these subjects in `work_dir`.
 pub(super) async fn make(
-    context: &Arc<Context>,
+    host: &Context,
+    subjects: Vec<Arc<Context>>,
     report: &CheckReport,
     work_dir: &Path,
 ) -> Result<(PathBuf, BundleInfo), Error> {
-    let mut sources = journals(context).await;
     let json = serde_json::to_string_pretty(report).unwrap_or_default();
-    sources.insert(0, Source::Text("report.json".to_owned(), json));
+    let mut sources = vec![Source::Text("report.json".to_owned(), json)];
+    let journals = subjects
+        .iter()
+        .map(|it| journals(it, folder(it, subjects.len())));
+    sources.extend(
+        futures_util::future::join_all(journals)
+            .await
+            .into_iter()
+            .flatten(),
+    );
     let mut manifest = Manifest {
         format: 1,
         subject: report.subject.clone(),
         problem_type: report.problem_type.clone(),
         mode: report.mode,
-        made: protocol::stamp::format(context.now_ms),
+        made: protocol::stamp::format(host.now_ms),
         agent_version: env!("CARGO_PKG_VERSION"),
         files: Vec::new(),
         left_out: Vec::new(),
     };
-    let context = Arc::clone(context);
-    let path = work_dir.join(file_name(context.now_ms));
+    let path = work_dir.join(file_name(host.now_ms));
+    let deep = host.deep;
     let writing = move || {
-        sources.extend(local(&context));
-        let bytes_max = if context.deep {
+        let count = subjects.len();
+        sources.extend(
+            subjects
+                .iter()
+                .flat_map(|it| local(&it.subject, &folder(it, count))),
+        );
+        sources.extend(of_host(deep));
+        let sources = without_repeats(sources);
+        let bytes_max = if deep {
             FILE_BYTES_DEEP
         } else {
             FILE_BYTES_STANDARD
@@ -145,11 +165,28 @@ fn file_name(now_ms: i64) -> String {
     format!("bundle-{now_ms}-{}-{number}.tar.gz", std::process::id())
 }
 
+/// What stands before the names of a subject's parts: where there are several, its name.
+fn folder(context: &Context, count: usize) -> String {
+    if count > 1 {
+        format!("{}/", context.subject.name)
+    } else {
+        String::new()
+    }
+}
+
 /// What systemd and its journal say of the unit.
-async fn journals(context: &Context) -> Vec<Source> {
+async fn journals(context: &Context, folder: String) -> Vec<Source> {
+    let absent = |why: &str| {
+        vec![Source::Absent(
+            format!("{folder}unit/journal.txt"),
+            why.to_owned(),
+        )]
+    };
     if !command::systemd_runs() {
-        let why = "systemd does not run this host".to_owned();
-        return vec![Source::Absent("unit/journal.txt".to_owned(), why)];
+        return absent("systemd does not run this host");
+    }
+    if context.subject.unit.is_empty() {
+        return absent("the agent has no unit");
     }
     let unit = context.subject.unit.as_str();
     let lines = if context.deep { "5000" } else { "500" };
@@ -178,7 +215,7 @@ async fn journals(context: &Context) -> Vec<Source> {
     named
         .into_iter()
         .map(|(name, output)| {
-            let name = format!("unit/{name}.txt");
+            let name = format!("{folder}unit/{name}.txt");
             match output {
                 Ok(text) => Source::Text(name, text),
                 Err(why) => Source::Absent(name, why),
@@ -187,26 +224,35 @@ async fn journals(context: &Context) -> Vec<Source> {
         .collect()
 }
 
-/// Files and what is read directly from the kernel.
-fn local(context: &Context) -> Vec<Source> {
-    let subject = &context.subject;
-    let own = subject
-        .log_files
-        .iter()
-        .chain(&subject.config_files)
-        .cloned();
-    let mut sources: Vec<Source> = own.map(Source::File).collect();
-    for pid in procfs::agents(subject) {
+/// The subject's own files, and what the kernel says of its processes. Private files stay where they
+/// are, whatever else names them.
+fn local(subject: &Subject, folder: &str) -> Vec<Source> {
+    let configs = subject.configs.iter().map(|it| &it.path);
+    let own = subject.log_files.iter().chain(configs).filter(|path| {
+        !subject
+            .private_files
+            .iter()
+            .any(|(private, _)| private == *path)
+    });
+    let mut sources: Vec<Source> = own.cloned().map(Source::File).collect();
+    for pid in procfs::agents(subject).into_iter().take(PROCESSES_MAX) {
         let files = ["status", "limits", "cgroup", "stat"];
         sources.extend(files.map(|it| Source::File(format!("/proc/{pid}/{it}").into())));
     }
-    sources.extend(EVIDENCE.iter().map(|it| Source::File(PathBuf::from(it))));
+    let name = format!("{folder}data/listing.txt");
+    sources.extend(subject.data_dirs.first().map(|it| listing(name, it)));
+    sources
+}
+
+/// Files that tell how the host is doing.
+fn of_host(deep: bool) -> Vec<Source> {
+    let evidence = EVIDENCE.iter().map(|it| Source::File(PathBuf::from(it)));
+    let mut sources: Vec<Source> = evidence.collect();
     sources.push(Source::Text(
         "host/processes.txt".to_owned(),
         process_list(),
     ));
-    sources.push(listing(&subject.data_dir));
-    if context.deep {
+    if deep {
         let name = "host/kernel.txt".to_owned();
         sources.push(match kernel::read() {
             Ok(lines) => {
@@ -221,6 +267,16 @@ fn local(context: &Context) -> Vec<Source> {
     sources
 }
 
+/// Two agents may share a file.
+fn without_repeats(sources: Vec<Source>) -> Vec<Source> {
+    let mut seen = BTreeSet::new();
+    let is_new = |it: &Source| match it {
+        Source::File(path) => seen.insert(path.clone()),
+        Source::Text(..) | Source::Absent(..) => true,
+    };
+    sources.into_iter().filter(is_new).collect()
+}
+
 /// Names and numbers only: command lines are not needed to see which process is large.
 fn process_list() -> String {
     let all = procfs::processes();
@@ -231,8 +287,7 @@ fn process_list() -> String {
 }
 
 /// Modes, owners and sizes in the data directory.
-fn listing(dir: &Path) -> Source {
-    let name = "data/listing.txt".to_owned();
+fn listing(name: String, dir: &Path) -> Source {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => return Source::Absent(name, error.to_string()),

@@ -59,7 +59,7 @@ pub(super) fn probe(context: &Context) -> Verdict {
 fn written_dirs(subject: &Subject) -> Vec<PathBuf> {
     let logs = subject.log_files.iter().filter(|it| it.exists());
     let log_dirs = logs.filter_map(|it| it.parent().map(Path::to_owned));
-    let mut dirs: Vec<PathBuf> = log_dirs.chain([subject.data_dir.clone()]).collect();
+    let mut dirs: Vec<PathBuf> = log_dirs.chain(subject.data_dirs.iter().cloned()).collect();
     dirs.sort();
     dirs.dedup();
     dirs.retain(|it| it.is_dir());

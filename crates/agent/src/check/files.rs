@@ -11,37 +11,57 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::{Context, procfs};
 
-/// Owner, mode and a trial file in the data directory; modes of private files.
+/// Owner, mode and a trial file in the data directories; modes of private files.
 pub(super) fn probe(context: &Context) -> Verdict {
     let subject = &context.subject;
-    let dir = &subject.data_dir;
-    let about = match std::fs::metadata(dir) {
-        Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Verdict::skipped(format!("there is no data directory {}", dir.display()));
-        }
-        Err(error) => return Verdict::skipped(format!("{}: {error}", dir.display())),
-    };
     let agent_uid = procfs::agents(subject)
         .first()
         .and_then(|pid| procfs::effective_uid(*pid));
-    let mut findings = judge_dir(dir, &Owned::of(&about), agent_uid);
-    for path in &subject.private_files {
-        if let Ok(about) = std::fs::metadata(path) {
-            findings.extend(judge_private(path, about.mode()));
+    let mut findings = Vec::new();
+    let mut notes = Vec::new();
+    for dir in &subject.data_dirs {
+        match std::fs::metadata(dir) {
+            Ok(about) => {
+                let owned = Owned::of(&about);
+                notes.push(format!("{} {owned}", dir.display()));
+                findings.extend(judge_dir(dir, &owned, agent_uid));
+                let tried = subject.trial.then(|| trial(dir, agent_uid));
+                match tried {
+                    Some(Ok(note)) => notes.push(note.to_owned()),
+                    Some(Err(found)) => findings.extend(found),
+                    None => {}
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => notes.push(format!("{}: {error}", dir.display())),
         }
     }
-    let mut notes = vec![format!("{} {}", dir.display(), Owned::of(&about))];
-    // Root may write anywhere: a trial as another user than the agent's says nothing.
-    if agent_uid == Some(rustix::process::geteuid().as_raw()) {
-        match try_write(dir) {
-            Ok(()) => notes.push("a trial file was written".to_owned()),
-            Err(error) => findings.extend(judge_write(dir, &error)),
+    for (path, mode_max) in &subject.private_files {
+        if let Ok(about) = std::fs::metadata(path) {
+            notes.push(format!("private {}", path.display()));
+            findings.extend(judge_private(path, about.mode(), *mode_max));
         }
-    } else {
-        notes.push("writing was not tried: this is not the agent's user".to_owned());
+    }
+    if notes.is_empty() && findings.is_empty() {
+        let dirs = subject.data_dirs.iter().map(|it| it.display().to_string());
+        let dirs: Vec<String> = dirs.collect();
+        return Verdict::skipped(match dirs.as_slice() {
+            [] => "the agent has no files of its own".to_owned(),
+            dirs => format!("there is no data directory {}", dirs.join(", ")),
+        });
     }
     Verdict::of(notes.join("; "), findings)
+}
+
+/// Root may write anywhere: a trial as another user than the agent's says nothing.
+fn trial(dir: &Path, agent_uid: Option<u32>) -> Result<&'static str, Option<Finding>> {
+    if agent_uid != Some(rustix::process::geteuid().as_raw()) {
+        return Ok("writing was not tried: this is not the agent's user");
+    }
+    match try_write(dir) {
+        Ok(()) => Ok("a trial file was written"),
+        Err(error) => Err(judge_write(dir, &error)),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -98,11 +118,21 @@ fn judge_dir(dir: &Path, owned: &Owned, agent_uid: Option<u32>) -> Vec<Finding> 
     findings
 }
 
-fn judge_private(path: &Path, mode: u32) -> Option<Finding> {
-    (mode & 0o007 != 0).then(|| {
+fn judge_private(path: &Path, mode: u32, mode_max: u32) -> Option<Finding> {
+    // What others than the owner may do beyond what is allowed; the owner may do anything.
+    let excess = mode & 0o077 & !mode_max;
+    (excess != 0).then(|| {
         let shown = path.display();
-        let summary = format!("Every user may read or write the agent's private file {shown}.");
-        let evidence = format!("{shown} has mode {:04o}; 0600 is right", mode & 0o7777);
+        let who = if excess & 0o007 == 0 {
+            "Its group"
+        } else {
+            "Every user"
+        };
+        let summary = format!("{who} may read or write the agent's private file {shown}.");
+        let evidence = format!(
+            "{shown} has mode {:04o}; {mode_max:04o} is right",
+            mode & 0o7777
+        );
         wrong(Cause::PathExposed, path, summary, evidence)
     })
 }
@@ -166,8 +196,10 @@ mod tests {
         assert_eq!(count(0, 0o755, None), 0);
         assert_eq!(count(0, 0o777, Some(0)), 1);
         assert_eq!(count(0, 0o700, Some(998)), 1);
-        assert!(judge_private(dir, 0o100_600).is_none());
-        assert!(judge_private(dir, 0o100_644).is_some());
+        assert!(judge_private(dir, 0o100_600, 0o600).is_none());
+        assert!(judge_private(dir, 0o100_644, 0o600).is_some());
+        assert!(judge_private(dir, 0o100_640, 0o640).is_none());
+        assert!(judge_private(dir, 0o100_660, 0o640).is_some());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Is the agent installed, configured and enrolled?
+//! Is the agent installed and enrolled?
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,17 +8,8 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
-use super::{Context, Subject, procfs, redact};
-use crate::policy::{self, Policy};
-
-/// Directories of systemd units, most important first (systemd.unit(5)).
-const UNIT_DIRS: [&str; 5] = [
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
+use super::profile::{OWN, unit_file};
+use super::{Context, Subject, procfs};
 
 /// The agent's program, in its usual places and in `PATH`. This program does not count unless it
 /// lies there: the checker may have been downloaded anywhere.
@@ -26,7 +17,10 @@ pub(super) fn program(subject: &Subject) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path)
         .filter(|it| it.is_absolute())
-        .flat_map(|dir| subject.processes.iter().map(move |name| dir.join(name)));
+        .flat_map(|dir| {
+            let names = subject.processes.iter().chain(&subject.scripts);
+            names.map(move |name| dir.join(name))
+        });
     subject
         .programs
         .iter()
@@ -35,19 +29,12 @@ pub(super) fn program(subject: &Subject) -> Option<PathBuf> {
         .find(|it| it.is_file())
 }
 
-fn unit_file(subject: &Subject) -> Option<PathBuf> {
-    UNIT_DIRS
-        .iter()
-        .map(|dir| Path::new(dir).join(&subject.unit))
-        .find(|it| it.exists())
-}
-
 /// Whether the agent is on this host in any form.
 pub(super) fn is_installed(subject: &Subject) -> bool {
-    program(subject).is_some() || unit_file(subject).is_some()
+    program(subject).is_some() || unit_file(&subject.unit).is_some()
 }
 
-/// Program or unit present; configuration readable; identity present.
+/// Program or unit present; registered with a server; not switched off on purpose.
 pub(super) fn probe(context: &Context) -> Verdict {
     let subject = &context.subject;
     let running = procfs::agents(subject);
@@ -64,35 +51,34 @@ pub(super) fn probe(context: &Context) -> Verdict {
         },
         (None, None) => "only its unit file is there".to_owned(),
     }];
-    for path in &subject.config_files {
-        match judge_config(path, Policy::load(path), !running.is_empty()) {
+    if let Some(identity) = &subject.identity {
+        match judge_identity(
+            subject,
+            identity,
+            identity.try_exists(),
+            !running.is_empty(),
+        ) {
             Ok(note) => notes.push(note),
             Err(found) => findings.push(found),
         }
     }
-    if let Some(identity) = &subject.identity {
-        match judge_identity(identity, identity.try_exists(), !running.is_empty()) {
-            Ok(note) => notes.push(note),
-            Err(found) => findings.push(found),
-        }
+    if let Some(sign) = &subject.paused {
+        let cause = Cause::AgentPaused;
+        findings.push(finding(cause, cause.sentence(), vec![sign.clone()], &[]));
     }
     Verdict::of(notes.join("; "), findings)
 }
 
 fn absent(subject: &Subject) -> Verdict {
-    if !subject.expected_installed {
-        return Verdict::clear("not installed, and need not be");
-    }
-    let names = subject.processes.join(", ");
     let mut evidence = vec![
-        format!("no program {names} in its usual places nor in PATH"),
+        format!(
+            "no program {} in its usual places nor in PATH",
+            subject.process_names()
+        ),
         format!("no unit file {} and no such process", subject.unit),
     ];
-    if subject.data_dir.is_dir() {
-        evidence.push(format!(
-            "its data directory {} is left over",
-            subject.data_dir.display()
-        ));
+    for dir in subject.data_dirs.iter().filter(|it| it.is_dir()) {
+        evidence.push(format!("its data directory {} is left over", dir.display()));
     }
     let found = finding(
         Cause::AgentNotInstalled,
@@ -103,34 +89,8 @@ fn absent(subject: &Subject) -> Verdict {
     Verdict::of("not installed", vec![found])
 }
 
-fn judge_config(
-    path: &Path,
-    loaded: Result<Policy, policy::Error>,
-    running: bool,
-) -> Result<String, Finding> {
-    let shown = path.display();
-    match loaded {
-        Ok(_) => Ok(format!("configuration {shown} is valid, or absent")),
-        // The agent's user may be allowed what we are not.
-        Err(policy::Error::Unreadable(_, error)) if error.kind() == ErrorKind::PermissionDenied => {
-            Ok(format!("{shown} may not be read by this user"))
-        }
-        // Of its owner the agent is the judge, and it has started with it.
-        Err(policy::Error::Unsafe { what, .. }) if running => Ok(format!("{shown}: {what}")),
-        Err(error) => {
-            let (why, _) = redact::redact(&super::chain(&error));
-            let summary = format!("The configuration {shown} cannot be used.");
-            Err(finding(
-                Cause::ConfigurationInvalid,
-                summary,
-                vec![why],
-                &[],
-            ))
-        }
-    }
-}
-
 fn judge_identity(
+    subject: &Subject,
     path: &Path,
     exists: std::io::Result<bool>,
     running: bool,
@@ -143,10 +103,12 @@ fn judge_identity(
         Ok(false) => {
             let dir = path.parent().unwrap_or(path);
             let summary = match dir.try_exists() {
-                Ok(false) => format!(
+                // Of Sickbay's own agent the caller says where it lies.
+                Ok(false) if subject.name == OWN => format!(
                     "No agent's data was found in {}; if it lies elsewhere, name the place with --data.",
                     dir.display()
                 ),
+                Ok(false) => format!("No agent's data was found in {}.", dir.display()),
                 _ => Cause::AgentNotEnrolled.sentence().to_owned(),
             };
             let evidence = vec![format!("there is no identity {shown}")];
@@ -175,40 +137,24 @@ pub(super) fn program_fault(exec_start: &str) -> Option<String> {
 mod tests {
     use std::io::Error;
 
+    use super::super::tests::own;
     use super::*;
-
-    #[test]
-    fn a_faulty_configuration_is_named_with_its_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("agent.toml");
-        let judge = |running| judge_config(&path, Policy::load(&path), running);
-        assert!(judge(false).is_ok(), "absent means defaults");
-        std::fs::write(&path, "\nb = = 2\n").unwrap();
-        let found = judge(true).unwrap_err();
-        assert_eq!(found.cause, Cause::ConfigurationInvalid.code());
-        assert!(found.evidence[0].contains("line 2"), "{:?}", found.evidence);
-        let denied = Error::from(ErrorKind::PermissionDenied);
-        let unreadable = policy::Error::Unreadable(path.clone(), denied);
-        assert!(judge_config(&path, Err(unreadable), false).is_ok());
-    }
-
-    #[test]
-    fn a_configuration_that_others_may_change_stops_the_agent() {
-        let open = || policy::Error::Unsafe {
-            path: "/p".into(),
-            what: "its mode is 0666".into(),
-        };
-        assert!(judge_config(Path::new("/p"), Err(open()), false).is_err());
-        assert!(judge_config(Path::new("/p"), Err(open()), true).is_ok());
-    }
 
     #[test]
     fn only_a_stopped_agent_without_identity_is_not_enrolled() {
         let path = Path::new("/d/identity.json");
-        assert!(judge_identity(path, Ok(true), false).is_ok());
-        assert!(judge_identity(path, Ok(false), true).is_ok());
-        assert!(judge_identity(path, Err(Error::from(ErrorKind::PermissionDenied)), false).is_ok());
-        let found = judge_identity(path, Ok(false), false).unwrap_err();
+        assert!(judge_identity(&own("/d".as_ref(), None), path, Ok(true), false).is_ok());
+        assert!(judge_identity(&own("/d".as_ref(), None), path, Ok(false), true).is_ok());
+        assert!(
+            judge_identity(
+                &own("/d".as_ref(), None),
+                path,
+                Err(Error::from(ErrorKind::PermissionDenied)),
+                false
+            )
+            .is_ok()
+        );
+        let found = judge_identity(&own("/d".as_ref(), None), path, Ok(false), false).unwrap_err();
         assert_eq!(found.cause, Cause::AgentNotEnrolled.code());
     }
 
@@ -216,7 +162,8 @@ mod tests {
     fn without_a_data_directory_nothing_is_said_to_be_installed() {
         let dir = tempfile::tempdir().unwrap();
         let summary = |path: &Path| {
-            let found = judge_identity(path, Ok(false), false).unwrap_err();
+            let found =
+                judge_identity(&own("/d".as_ref(), None), path, Ok(false), false).unwrap_err();
             found.summary
         };
         let there = summary(&dir.path().join("identity.json"));

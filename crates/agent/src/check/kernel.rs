@@ -74,8 +74,21 @@ fn parse(record: &str) -> Option<Line> {
     })
 }
 
-/// Kills for memory and disk errors of the last day.
-pub(super) fn probe(context: &Context) -> Verdict {
+/// Disk errors of the last day.
+pub(super) fn probe_disks(_: &Context) -> Verdict {
+    look(|lines, now| {
+        let cause = Cause::KernelDiskErrors;
+        judge(lines, now, cause, is_disk_error)
+    })
+}
+
+/// Kills of the agent for want of memory of the last day.
+pub(super) fn probe_kills(context: &Context) -> Verdict {
+    let subject = &context.subject;
+    look(|lines, now| judge_kills(lines, now, subject))
+}
+
+fn look(judge: impl FnOnce(&[Line], u64) -> Option<Finding>) -> Verdict {
     let lines = match read() {
         Ok(lines) => lines,
         Err(why) => return Verdict::skipped(why),
@@ -84,38 +97,30 @@ pub(super) fn probe(context: &Context) -> Verdict {
         return Verdict::skipped("/proc/uptime cannot be read");
     };
     let note = format!("{} lines of the kernel's log", lines.len());
-    Verdict::of(note, judge(&lines, now, &context.subject))
+    Verdict::of(note, judge(&lines, now).into_iter().collect())
 }
 
-fn judge(lines: &[Line], now_seconds: u64, subject: &Subject) -> Vec<Finding> {
-    let recent = || {
-        lines
-            .iter()
-            .filter(|it| now_seconds.saturating_sub(it.seconds) <= AGE_SECONDS_MAX)
-    };
-    let kills: Vec<&Line> = recent()
-        .filter(|it| killed(&it.text).is_some_and(|name| subject.has_process(name)))
+fn judge_kills(lines: &[Line], now: u64, subject: &Subject) -> Option<Finding> {
+    let is_kill = |it: &str| killed(it).is_some_and(|name| subject.has_process(name));
+    judge(lines, now, Cause::KilledForMemory, is_kill)
+}
+
+fn judge(
+    lines: &[Line],
+    now_seconds: u64,
+    cause: Cause,
+    is_telling: impl Fn(&str) -> bool,
+) -> Option<Finding> {
+    let age = |it: &Line| now_seconds.saturating_sub(it.seconds);
+    let telling: Vec<&Line> = lines
+        .iter()
+        .filter(|it| age(it) <= AGE_SECONDS_MAX && is_telling(&it.text))
         .collect();
-    let disks: Vec<&Line> = recent().filter(|it| is_disk_error(&it.text)).collect();
-    let found = |cause: Cause, lines: &[&Line]| {
-        let last = lines.iter().rev().take(SHOWN_MAX);
-        let mut evidence: Vec<String> = last
-            .map(|it| {
-                format!(
-                    "{} min ago: {}",
-                    now_seconds.saturating_sub(it.seconds) / 60,
-                    it.text
-                )
-            })
-            .collect();
-        evidence.push(format!("such lines of the last 24 h: {}", lines.len()));
-        (!lines.is_empty()).then(|| finding(cause, cause.sentence(), evidence, &[]))
-    };
-    let killed = found(Cause::KilledForMemory, &kills);
-    killed
-        .into_iter()
-        .chain(found(Cause::KernelDiskErrors, &disks))
-        .collect()
+    let shown = telling.iter().rev().take(SHOWN_MAX);
+    let shown = shown.map(|it| format!("{} min ago: {}", age(it) / 60, it.text));
+    let mut evidence: Vec<String> = shown.collect();
+    evidence.push(format!("such lines of the last 24 h: {}", telling.len()));
+    (!telling.is_empty()).then(|| finding(cause, cause.sentence(), evidence, &[]))
 }
 
 /// The name in `Out of memory: Killed process 4711 (name) …`, also of a control group.
@@ -135,11 +140,10 @@ mod tests {
 
     fn causes(records: &[&str], now: u64) -> Vec<u16> {
         let lines: Vec<Line> = records.iter().filter_map(|it| parse(it)).collect();
-        let subject = Subject::sickbay("/d".as_ref(), None, None);
-        judge(&lines, now, &subject)
-            .iter()
-            .map(|it| it.cause)
-            .collect()
+        let subject = super::super::tests::own("/d".as_ref(), None);
+        let kills = judge_kills(&lines, now, &subject);
+        let disks = judge(&lines, now, Cause::KernelDiskErrors, is_disk_error);
+        kills.iter().chain(&disks).map(|it| it.cause).collect()
     }
 
     #[test]

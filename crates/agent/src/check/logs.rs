@@ -8,6 +8,7 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
+use super::profile::LogLine;
 use super::{Context, command, redact, tail};
 
 /// Lines that are looked at.
@@ -39,8 +40,8 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     let reading = Arc::clone(&context);
     let files = tokio::task::spawn_blocking(move || read_files(&reading)).await;
     let (mut logs, unread) = files.unwrap_or_default();
-    if logs.is_empty() && command::systemd_runs() {
-        let unit = context.subject.unit.as_str();
+    let unit = context.subject.unit.as_str();
+    if logs.is_empty() && !unit.is_empty() && command::systemd_runs() {
         let lines = LINES_MAX.to_string();
         let arguments = [
             "-u",
@@ -76,7 +77,7 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     let note = format!("looked at {}", names.join(", "));
     let findings = logs
         .iter()
-        .flat_map(|it| judge(it, context.now_ms))
+        .flat_map(|it| judge(it, &context.subject.log_lines, context.now_ms))
         .collect();
     Verdict::of(note, findings)
 }
@@ -117,15 +118,36 @@ fn changed_ms(path: &Path) -> Option<i64> {
 fn recent(log: &Log, now_ms: i64, age_ms_max: i64) -> Vec<&str> {
     let all: Vec<&str> = log.text.lines().collect();
     let first = all.len().saturating_sub(LINES_MAX);
+    let last: Vec<&str> = all.into_iter().skip(first).collect();
+    let zone_ms = zone_ms(&last, log.changed_ms, now_ms);
     let mut at = log.changed_ms;
     let is_recent = |line: &&str| {
-        at = tail::stamp_ms(line).or(at);
+        let stamp = tail::stamp(line, now_ms);
+        let stamp = stamp.map(|it| it.ms - if it.is_zoned { 0 } else { zone_ms });
+        at = stamp.or(at);
         at.is_some_and(|at| now_ms.saturating_sub(at) <= age_ms_max)
     };
-    all.into_iter().skip(first).filter(is_recent).collect()
+    last.into_iter().filter(is_recent).collect()
 }
 
-fn judge(log: &Log, now_ms: i64) -> Vec<Finding> {
+/// What the log's own clock is ahead of UTC, where its lines do not say: the file was last changed when
+/// its last line was written. Zones differ by quarters of an hour, at most by 14 h.
+fn zone_ms(lines: &[&str], changed_ms: Option<i64>, now_ms: i64) -> i64 {
+    const QUARTER_MS: i64 = 15 * 60_000;
+    let last = lines.iter().rev().find_map(|it| tail::stamp(it, now_ms));
+    let (Some(last), Some(changed_ms)) = (last.filter(|it| !it.is_zoned), changed_ms) else {
+        return 0;
+    };
+    let ahead = last.ms.saturating_sub(changed_ms);
+    let quarters = ahead.saturating_add(QUARTER_MS / 2).div_euclid(QUARTER_MS);
+    if quarters.abs() <= 14 * 4 {
+        quarters * QUARTER_MS
+    } else {
+        0
+    }
+}
+
+fn judge(log: &Log, known: &[LogLine], now_ms: i64) -> Vec<Finding> {
     let lines = recent(log, now_ms, CRASH_AGE_MS_MAX);
     let shown = |line: &str| redact::redact(line).0;
     let found = |cause: Cause, evidence| {
@@ -157,7 +179,45 @@ fn judge(log: &Log, now_ms: i64) -> Vec<Finding> {
         );
         findings.push(found(Cause::LogShowsErrors, evidence));
     }
+    for (cause, evidence) in told(&lines, known) {
+        findings.push(found(cause, evidence));
+    }
     findings
+}
+
+/// What the lines tell that the profile knows, with the last such line and what its words stood for.
+fn told(lines: &[&str], known: &[LogLine]) -> Vec<(Cause, Vec<String>)> {
+    let mut told = Vec::new();
+    for row in known {
+        let mut last = None;
+        let mut count: usize = 0;
+        for line in lines {
+            if let Some(words) = row.pattern.find(line) {
+                last = Some((line, words));
+                count += 1;
+            } else if row
+                .cleared_by
+                .as_ref()
+                .is_some_and(|it| it.find(line).is_some())
+            {
+                last = None;
+            }
+        }
+        if let Some((line, words)) = last {
+            let mut evidence = vec![redact::redact(line).0];
+            evidence.extend(
+                words
+                    .iter()
+                    .map(|(name, it)| format!("{name}: {}", redact::redact(it).0)),
+            );
+            evidence.push(format!(
+                "such lines among the last {}: {count}",
+                lines.len()
+            ));
+            told.push((row.cause, evidence));
+        }
+    }
+    told
 }
 
 /// Whether a line reports an error: by its level, not by a word in its text.
@@ -196,15 +256,19 @@ mod tests {
 
     const NOW: &str = "2026-03-02T12:00:00Z";
 
-    fn causes(text: &str, fresh: bool) -> Vec<Finding> {
+    fn log(text: &str, fresh: bool) -> Log {
         let now = protocol::stamp::parse(NOW).unwrap();
-        let log = Log {
+        Log {
             name: "/var/log/sickbay/agent.log".into(),
             file: Some("/var/log/sickbay/agent.log".into()),
             text: text.into(),
             changed_ms: fresh.then_some(now),
-        };
-        judge(&log, now)
+        }
+    }
+
+    fn causes(text: &str, fresh: bool) -> Vec<Finding> {
+        let now = protocol::stamp::parse(NOW).unwrap();
+        judge(&log(text, fresh), &[], now)
     }
 
     #[test]
@@ -243,6 +307,44 @@ mod tests {
         assert_eq!(found[0].cause, 2802);
         assert_eq!(found[0].evidence[0], "25 errors in the last 25 lines");
         assert!(found[0].evidence[1].starts_with("25 times: 2026-03-02T11:24:00Z"));
+    }
+
+    #[test]
+    fn what_a_log_says_in_local_time_is_as_old_as_its_file_shows() {
+        let crash = "2026-03-02 20:30:00 x panicked at y\n";
+        // Written at noon by a clock eight hours ahead: half an hour later than "now" is.
+        let lines =
+            format!("2026-03-02 13:00:00 panicked at old\n{crash}2026-03-02 20:00:00 fine\n");
+        let log = log(&lines, true);
+        let now = protocol::stamp::parse(NOW).unwrap();
+        let hour_ago: Vec<&str> = recent(&log, now, ERROR_AGE_MS_MAX);
+        assert_eq!(hour_ago.len(), 2, "{hour_ago:?}");
+        assert_eq!(zone_ms(&["2026-03-02T20:00:00Z x"], Some(now), now), 0);
+        assert_eq!(
+            zone_ms(&["2026-02-20 20:00:00 x"], Some(now), now),
+            0,
+            "merely old"
+        );
+    }
+
+    #[test]
+    fn lines_that_the_profile_knows_tell_their_cause_until_the_fault_has_passed() {
+        let known = [LogLine {
+            pattern: "cannot reach {server}: refused".parse().unwrap(),
+            cause: Cause::ConnectionRefused,
+            cleared_by: Some("works again".parse().unwrap()),
+        }];
+        let now = protocol::stamp::parse(NOW).unwrap();
+        let fault = "2026-03-02T11:59:00Z E cannot reach a.example:1: refused\n";
+        let found = judge(&log(&fault.repeat(2), true), &known, now);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].cause, Cause::ConnectionRefused.code());
+        assert_eq!(found[0].evidence[1], "server: a.example:1");
+        assert_eq!(found[0].evidence[2], "such lines among the last 2: 2");
+        let passed = format!("{fault}2026-03-02T11:59:30Z I works again\n");
+        assert!(judge(&log(&passed, true), &known, now).is_empty());
+        let old = fault.replace("11:59", "09:59");
+        assert!(judge(&log(&old, true), &known, now).is_empty());
     }
 
     #[test]

@@ -10,19 +10,19 @@ use std::time::Duration;
 use model::Cause;
 use protocol::answer::Finding;
 use protocol::endpoint::Endpoint;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::probe::{Step, Verdict, finding};
+use super::profile::{Protocol, Trust};
 use super::resolver::{self, Reply};
-use super::{Context, redact, tls};
+use super::subject::Target;
+use super::{Context, http, redact, tls};
 
 /// Addresses of a name that are tried, side by side.
 const ADDRESSES_MAX: usize = 6;
-/// Most of an HTTP answer that is read, in bytes.
-const ANSWER_BYTES_MAX: u64 = 4 << 10;
 /// Environment variables that name a proxy.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
@@ -60,6 +60,13 @@ struct Journey {
 const STEPS: [&str; 4] = ["dns", "tcp", "tls", "http"];
 
 impl Journey {
+    fn new() -> Self {
+        Self {
+            steps: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+
     fn took(&mut self, verdict: Verdict) {
         let name = STEPS.get(self.steps.len()).copied().unwrap_or("network");
         let took = self.since.elapsed();
@@ -79,15 +86,30 @@ impl Journey {
     }
 }
 
-/// All four steps.
+/// All four steps to each server, side by side.
 pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
-    let mut journey = Journey {
-        steps: Vec::new(),
-        since: Instant::now(),
-    };
-    let Some(server) = &context.subject.server else {
-        return journey.ends("the server's address is not known");
-    };
+    let targets = &context.subject.targets;
+    if targets.is_empty() {
+        return Journey::new().ends("it is not known which server the agent talks to");
+    }
+    let journeys = targets.iter().map(|it| steps_to(&context, it));
+    let ended = futures_util::future::join_all(journeys).await;
+    let several = targets.len() > 1;
+    let mut all = Vec::new();
+    for (target, steps) in targets.iter().zip(ended) {
+        all.extend(steps.into_iter().map(|mut it| {
+            if several {
+                it.verdict.note = format!("{}: {}", target.server.authority(), it.verdict.note);
+            }
+            it
+        }));
+    }
+    all
+}
+
+async fn steps_to(context: &Context, target: &Target) -> Vec<Step> {
+    let mut journey = Journey::new();
+    let server = &target.server;
     let limits = if context.deep { &DEEP } else { &STANDARD };
     let addresses = match resolve(server, limits).await {
         Ok((addresses, verdict)) => {
@@ -99,6 +121,10 @@ pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
             return journey.ends("the server's name was not resolved");
         }
     };
+    if target.protocol == Protocol::Udp {
+        return journey
+            .ends("the server is spoken to over UDP, which answers only its own clients");
+    }
     let stream = match connect(server, &addresses, limits).await {
         Ok((stream, verdict)) => {
             journey.took(verdict);
@@ -112,22 +138,13 @@ pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
     let peer = stream.peer_addr();
     let stream: Box<dyn Stream> = if server.tls {
         let limit = Duration::from_millis(limits.handshake);
-        match tls::handshake(
-            server,
-            context.subject.pin,
-            stream,
-            peer.ok(),
-            limit,
-            context.now_ms,
-        )
-        .await
-        {
+        match tls::handshake(server, target.pin, stream, peer.ok(), limit, context.now_ms).await {
             Ok((stream, verdict)) => {
                 journey.took(verdict);
                 stream
             }
             Err(verdict) => {
-                journey.took(verdict);
+                journey.took(excused(target, verdict));
                 return journey.ends("the TLS handshake did not succeed");
             }
         }
@@ -135,18 +152,32 @@ pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
         journey.took(Verdict::skipped("the server is spoken to without TLS"));
         Box::new(stream)
     };
-    journey.took(health(server, stream, limits).await);
+    let Some(path) = &target.http else {
+        return journey.ends("no HTTP path of the server is known");
+    };
+    journey.took(http::ask(target, path, stream, limits.answer).await);
     journey.ends("")
 }
 
+/// An agent may trust a certificate by its own configuration that this host does not trust.
+fn excused(target: &Target, verdict: Verdict) -> Verdict {
+    let untrusted = [Cause::CertificateUntrusted, Cause::AuthorityUnknown];
+    let is_untrusted = |it: &Finding| untrusted.iter().any(|cause| cause.code() == it.cause);
+    if target.trust == Trust::Own && verdict.findings.iter().all(is_untrusted) {
+        let note = format!("{}; whom the agent trusts is its own affair", verdict.note);
+        return Verdict::skipped(note);
+    }
+    verdict
+}
+
 /// Placeholders in the commands of network causes.
-fn found(cause: Cause, server: &Endpoint, evidence: Vec<String>) -> Finding {
+pub(super) fn found(cause: Cause, server: &Endpoint, evidence: Vec<String>) -> Finding {
     found_at(cause, server, &server.host, evidence)
 }
 
 /// Like [`found`], with the address that was tried.
 fn found_at(cause: Cause, server: &Endpoint, address: &str, evidence: Vec<String>) -> Finding {
-    let (port, url) = (server.port.to_string(), format!("{server}/healthz"));
+    let (port, url) = (server.port.to_string(), server.to_string());
     let known = [
         ("ENDPOINT", server.authority()),
         ("SERVER", server.host.clone()),
@@ -304,52 +335,6 @@ fn judge_connection(server: &Endpoint, failures: &[(SocketAddr, io::Error)], ms:
     }
 }
 
-/// Asks for `/healthz`.
-async fn health(server: &Endpoint, mut stream: Box<dyn Stream>, limits: &Limits) -> Verdict {
-    let request = format!(
-        "GET /healthz HTTP/1.1\r\nHost: {}\r\nUser-Agent: sickbay-check/{}\r\nConnection: close\r\n\r\n",
-        server.authority(),
-        env!("CARGO_PKG_VERSION"),
-    );
-    let asking = async {
-        stream.write_all(request.as_bytes()).await?;
-        stream.flush().await?;
-        let mut answer = Vec::new();
-        let mut limited = stream.take(ANSWER_BYTES_MAX);
-        while !answer.contains(&b'\n') && limited.read_buf(&mut answer).await? > 0 {}
-        Ok(answer)
-    };
-    let limit = Duration::from_millis(limits.answer);
-    let answered = timeout(limit, asking)
-        .await
-        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
-    judge_answer(server, answered, limits.answer)
-}
-
-fn judge_answer(server: &Endpoint, answered: io::Result<Vec<u8>>, ms: u64) -> Verdict {
-    let said = match answered {
-        Ok(answer) => {
-            let text = String::from_utf8_lossy(&answer);
-            let line = text.lines().next().unwrap_or_default();
-            let mut words = line.split(' ');
-            let is_http = words.next().is_some_and(|it| it.starts_with("HTTP/1."));
-            if is_http && words.next() == Some("200") {
-                return Verdict::clear("GET /healthz answers 200");
-            }
-            match line {
-                "" => "GET /healthz: the connection was closed without an answer".to_owned(),
-                line => format!("GET /healthz answers: {line}"),
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::TimedOut => {
-            format!("GET /healthz: no answer within {ms} ms")
-        }
-        Err(error) => format!("GET /healthz: {error}"),
-    };
-    let finding = found(Cause::ServerUnhealthy, server, vec![said.clone()]);
-    Verdict::of(said, vec![finding])
-}
-
 #[cfg(test)]
 mod tests {
     use protocol::answer::ProbeOutcome;
@@ -427,18 +412,29 @@ mod tests {
     }
 
     #[test]
-    fn only_status_200_is_healthy() {
-        let judge = |answer: &[u8]| judge_answer(&server(), Ok(answer.to_vec()), 1_500);
-        assert_eq!(judge(b"HTTP/1.1 200 OK\r\n").outcome, ProbeOutcome::Clear);
-        for answer in [
-            &b"HTTP/1.1 503 Service Unavailable\r\n"[..],
-            b"SSH-2.0-OpenSSH_9.7\r\n",
-            b"",
-        ] {
-            let verdict = judge(answer);
-            assert_eq!(causes(&verdict), [2310]);
-            let url = &verdict.findings[0].known["URL"];
-            assert_eq!(url, "https://sickbay.example:8443/healthz");
-        }
+    fn a_certificate_that_the_host_does_not_trust_may_be_trusted_by_the_agent() {
+        let refused = |cause| Verdict::of("no", vec![found(cause, &server(), Vec::new())]);
+        let target = |trust| Target {
+            server: server(),
+            pin: None,
+            http: None,
+            statuses: Vec::new(),
+            protocol: Protocol::Tcp,
+            trust,
+        };
+        let (own, system) = (target(Trust::Own), target(Trust::System));
+        let excused_of = |target: &Target, cause| excused(target, refused(cause)).outcome;
+        assert_eq!(
+            excused_of(&own, Cause::CertificateUntrusted),
+            ProbeOutcome::Skipped
+        );
+        assert_eq!(
+            excused_of(&own, Cause::CertificateExpired),
+            ProbeOutcome::Found
+        );
+        assert_eq!(
+            excused_of(&system, Cause::CertificateUntrusted),
+            ProbeOutcome::Found
+        );
     }
 }

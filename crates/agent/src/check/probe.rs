@@ -13,8 +13,8 @@ use protocol::answer::{Finding, ProbeOutcome, ProbeRun};
 use tokio::time::Instant;
 
 use super::{
-    Context, Subject, clock, disk, files, install, kernel, limits, load, logs, memory, millis,
-    network, process, service,
+    Context, Subject, clock, config, disk, files, install, kernel, limits, load, logs, memory,
+    millis, neighbours, network, process, service,
 };
 use crate::progress::Progress;
 
@@ -72,10 +72,10 @@ pub(super) fn finding(
         cause: cause.code(),
         summary: summary.into(),
         evidence: evidence.iter().map(|it| one_line(it)).collect(),
-        explained_by: None,
         known: own
             .map(|(word, value)| ((*word).to_owned(), (*value).to_owned()))
             .collect(),
+        ..Finding::default()
     }
 }
 
@@ -102,16 +102,18 @@ pub(super) fn complete(finding: &mut Finding, subject: &Subject) {
 /// What the placeholders mean for that subject.
 fn known(subject: &Subject) -> Vec<(Placeholder, String)> {
     let path = |it: &PathBuf| it.display().to_string();
-    let mut known = vec![
-        (Placeholder::Unit, subject.unit.clone()),
-        (Placeholder::Data, path(&subject.data_dir)),
-    ];
+    let mut known = vec![(Placeholder::Unit, subject.unit.clone())];
+    let data = subject.data_dirs.first();
+    known.extend(data.map(|it| (Placeholder::Data, path(it))));
     let program = subject.programs.iter().find(|it| it.exists());
     known.extend(program.map(|it| (Placeholder::Program, path(it))));
-    let process = subject.processes.first().cloned();
-    known.extend(process.map(|it| (Placeholder::Process, it)));
-    let config = subject.config_files.first();
-    known.extend(config.map(|it| (Placeholder::Config, path(it))));
+    let process = subject
+        .processes
+        .first()
+        .or_else(|| subject.scripts.first());
+    known.extend(process.map(|it| (Placeholder::Process, it.clone())));
+    let config = subject.configs.first();
+    known.extend(config.map(|it| (Placeholder::Config, path(&it.path))));
     let log = subject.log_files.iter().find(|it| it.exists());
     known.extend(log.map(|it| (Placeholder::Log, path(it))));
     known.extend(subject.own_pid.map(|it| (Placeholder::Pid, it.to_string())));
@@ -157,80 +159,117 @@ enum Area {
     Host,
 }
 
+/// What a probe looks at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The subject: once for each.
+    Subject,
+    /// The host, whatever agents it has: once.
+    Host,
+}
+
 struct Probe {
     name: &'static str,
     area: Area,
+    scope: Scope,
     /// Time limit in standard mode, in ms.
     limit_ms: u64,
     body: Body,
 }
 
 const PROBES: &[Probe] = &[
-    probe(
+    blocking(
         "installed",
         Area::Agent,
+        Scope::Subject,
         2_000,
-        Body::Blocking(install::probe),
+        install::probe,
     ),
-    probe(
-        "service",
-        Area::Agent,
-        4_000,
-        Body::Waiting(|it| Box::pin(service::probe(it))),
-    ),
-    probe(
-        "process",
-        Area::Agent,
-        4_500,
-        Body::Waiting(|it| Box::pin(process::probe(it))),
-    ),
+    waiting("service", Area::Agent, Scope::Subject, 4_000, |it| {
+        Box::pin(service::probe(it))
+    }),
+    waiting("process", Area::Agent, Scope::Subject, 4_500, |it| {
+        Box::pin(process::probe(it))
+    }),
+    waiting("config", Area::Agent, Scope::Subject, 4_000, |it| {
+        Box::pin(config::probe(it))
+    }),
     probe(
         "network",
         Area::Network,
+        Scope::Subject,
         6_500,
         Body::Chain(|it| Box::pin(network::steps(it))),
     ),
-    probe(
-        "clock",
-        Area::Network,
+    waiting("clock", Area::Network, Scope::Host, 3_000, |it| {
+        Box::pin(clock::probe(it))
+    }),
+    blocking(
+        "neighbours",
+        Area::Agent,
+        Scope::Subject,
         3_000,
-        Body::Waiting(|it| Box::pin(clock::probe(it))),
+        neighbours::probe,
     ),
-    probe("disk", Area::Agent, 2_000, Body::Blocking(disk::probe)),
-    probe("files", Area::Agent, 2_000, Body::Blocking(files::probe)),
-    probe("memory", Area::Host, 2_000, Body::Blocking(memory::probe)),
-    probe(
+    blocking("disk", Area::Agent, Scope::Subject, 2_000, disk::probe),
+    blocking("files", Area::Agent, Scope::Subject, 2_000, files::probe),
+    blocking("memory", Area::Host, Scope::Host, 2_000, memory::probe),
+    blocking(
         "memory-limit",
         Area::Host,
+        Scope::Subject,
         2_000,
-        Body::Blocking(memory::probe_limit),
+        memory::probe_limit,
     ),
-    probe(
-        "cpu",
-        Area::Host,
-        3_000,
-        Body::Waiting(|it| Box::pin(load::probe_cpu(it))),
-    ),
-    probe("io", Area::Host, 2_000, Body::Blocking(load::probe_io)),
-    probe("limits", Area::Host, 2_000, Body::Blocking(limits::probe)),
-    probe(
-        "logs",
+    waiting("cpu", Area::Host, Scope::Host, 3_000, |it| {
+        Box::pin(load::probe_cpu(it))
+    }),
+    blocking("io", Area::Host, Scope::Host, 2_000, load::probe_io),
+    blocking("limits", Area::Host, Scope::Host, 2_000, limits::probe),
+    waiting("logs", Area::Agent, Scope::Subject, 4_000, |it| {
+        Box::pin(logs::probe(it))
+    }),
+    blocking(
+        "kills",
         Area::Agent,
-        4_000,
-        Body::Waiting(|it| Box::pin(logs::probe(it))),
+        Scope::Subject,
+        3_000,
+        kernel::probe_kills,
     ),
-    probe(
+    blocking(
         "kernel-log",
         Area::Agent,
+        Scope::Host,
         3_000,
-        Body::Blocking(kernel::probe),
+        kernel::probe_disks,
     ),
 ];
 
-const fn probe(name: &'static str, area: Area, limit_ms: u64, body: Body) -> Probe {
+const fn blocking(
+    name: &'static str,
+    area: Area,
+    scope: Scope,
+    limit_ms: u64,
+    look: fn(&Context) -> Verdict,
+) -> Probe {
+    probe(name, area, scope, limit_ms, Body::Blocking(look))
+}
+
+const fn waiting(
+    name: &'static str,
+    area: Area,
+    scope: Scope,
+    limit_ms: u64,
+    look: fn(Arc<Context>) -> Pending<Verdict>,
+) -> Probe {
+    probe(name, area, scope, limit_ms, Body::Waiting(look))
+}
+
+const fn probe(name: &'static str, area: Area, scope: Scope, limit_ms: u64, body: Body) -> Probe {
     Probe {
         name,
         area,
+        scope,
         limit_ms,
         body,
     }
@@ -299,7 +338,9 @@ impl<'a> Steps<'a> {
 
     fn ended(&self, name: &str) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.retain(|it| *it != name);
+        if let Some(at) = pending.iter().position(|it| *it == name) {
+            pending.remove(at);
+        }
         let note = match pending.as_slice() {
             [] => "collecting the logs".to_owned(),
             probes => probes.join(", "),
@@ -310,120 +351,57 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Runs all probes that apply, side by side. The order of the answer is that of the table.
+/// Runs all probes that apply, side by side: those of the host once, the others for each subject.
+/// The order of the answer is that of the subjects and of the table. Where `are_named`, runs and
+/// findings bear the name of their subject.
 pub(super) async fn run_all(
-    context: &Arc<Context>,
+    host: &Arc<Context>,
+    subjects: &[Arc<Context>],
+    are_named: bool,
     progress: &Progress,
 ) -> (Vec<ProbeRun>, Vec<Finding>) {
-    let applicable = PROBES
-        .iter()
-        .filter(|it| it.applies_to(&context.problem, context.deep));
-    let applicable: Vec<&Probe> = applicable.collect();
-    let steps = Steps::new(progress, &applicable);
-    let running = applicable.iter().map(async |probe| {
-        let found = probe.run(context).await;
-        steps.ended(probe.name);
-        found
+    let of =
+        |scope| move |it: &&Probe| it.scope == scope && it.applies_to(&host.problem, host.deep);
+    let mut running = Vec::new();
+    for context in subjects {
+        running.extend(
+            PROBES
+                .iter()
+                .filter(of(Scope::Subject))
+                .map(|it| (Some(context), it)),
+        );
+    }
+    running.extend(PROBES.iter().filter(of(Scope::Host)).map(|it| (None, it)));
+    let probes: Vec<&Probe> = running.iter().map(|(_, probe)| *probe).collect();
+    let at = Steps::new(progress, &probes);
+    let all = running.into_iter().map(async |(context, probe)| {
+        let steps = probe.run(context.unwrap_or(host)).await;
+        at.ended(probe.name);
+        (context, steps)
     });
-    let ended = futures_util::future::join_all(running).await;
     let mut runs = Vec::new();
     let mut findings = Vec::new();
-    for step in ended.into_iter().flatten() {
-        runs.push(ProbeRun {
-            name: step.name.to_owned(),
-            outcome: step.verdict.outcome,
-            note: step.verdict.note,
-            duration_ms: millis(step.took),
-        });
-        findings.extend(step.verdict.findings);
+    for (context, steps) in futures_util::future::join_all(all).await {
+        let subject = match context {
+            Some(context) if are_named => context.subject.name.as_str(),
+            _ => "",
+        };
+        for step in steps {
+            runs.push(ProbeRun {
+                name: step.name.to_owned(),
+                outcome: step.verdict.outcome,
+                note: step.verdict.note,
+                duration_ms: millis(step.took),
+                subject: subject.to_owned(),
+            });
+            findings.extend(step.verdict.findings.into_iter().map(|mut it| {
+                it.subject = subject.to_owned();
+                it
+            }));
+        }
     }
     (runs, findings)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn context(deep: bool) -> Arc<Context> {
-        Arc::new(Context {
-            subject: super::super::Subject::sickbay("/nonexistent".as_ref(), None, None),
-            problem: "other".to_owned(),
-            deep,
-            clock_offset_ms: None,
-            now_ms: 0,
-        })
-    }
-
-    #[tokio::test]
-    async fn a_probe_that_hangs_is_skipped_and_says_so() {
-        let hung = probe(
-            "hung",
-            Area::Agent,
-            1,
-            Body::Waiting(|_| Box::pin(std::future::pending())),
-        );
-        let steps = hung.run(&context(false)).await;
-        assert_eq!(steps[0].verdict.outcome, ProbeOutcome::Skipped);
-        assert_eq!(steps[0].verdict.note, "did not finish within 1 ms");
-    }
-
-    #[tokio::test]
-    async fn a_probe_that_breaks_is_skipped() {
-        let broken = probe(
-            "broken",
-            Area::Agent,
-            5_000,
-            Body::Blocking(|_| panic!("odd")),
-        );
-        let steps = broken.run(&context(false)).await;
-        assert_eq!(steps[0].verdict.outcome, ProbeOutcome::Skipped);
-    }
-
-    #[test]
-    fn an_offline_agent_gets_every_probe_and_a_slow_host_no_network_probe() {
-        for it in PROBES {
-            assert!(it.applies_to("offline", false) && it.applies_to("other", false));
-            assert!(it.applies_to("host_slow", true), "deep runs everything");
-        }
-        let slow = PROBES.iter().filter(|it| it.applies_to("host_slow", false));
-        assert!(slow.clone().any(|it| it.name == "cpu"));
-        assert!(slow.clone().all(|it| it.area != Area::Network));
-    }
-
-    #[test]
-    fn a_check_says_which_probes_it_is_at() {
-        let progress = Progress::default();
-        let leaf = model::RootId::new(model::UnixMillis(0), [0; 6]).leaf(1);
-        let said = || {
-            let frame = progress.frame(leaf);
-            (frame.percent, frame.note)
-        };
-        let hung = |name| probe(name, Area::Agent, 1, Body::Blocking(|_| panic!("odd")));
-        let (disk, memory, cpu) = (hung("disk"), hung("memory"), hung("cpu"));
-        let steps = Steps::new(&progress, &[&disk, &memory, &cpu]);
-        assert_eq!(said(), (Some(0), "disk, memory, cpu".to_owned()));
-        steps.ended("memory");
-        assert_eq!(said(), (Some(25), "disk, cpu".to_owned()));
-        steps.ended("disk");
-        steps.ended("cpu");
-        assert_eq!(said(), (Some(75), "collecting the logs".to_owned()));
-    }
-
-    #[test]
-    fn evidence_ends_with_a_command_that_can_be_typed() {
-        let mut it = finding(
-            Cause::DiskFull,
-            "full",
-            vec!["a\nb".into()],
-            &[("PATH", "/var")],
-        );
-        let subject = Subject::sickbay("/nonexistent".as_ref(), None, None);
-        complete(&mut it, &subject);
-        assert_eq!(it.evidence, ["a b", "see it: df -h /var"]);
-        assert_eq!(it.known["UNIT"], "sickbay-agent.service");
-        let mut it = finding(Cause::AgentNotRunning, "gone", Vec::new(), &[]);
-        complete(&mut it, &subject);
-        let command = "see it: systemctl status sickbay-agent.service; pgrep -a sickbay-agent";
-        assert_eq!(it.evidence, [command]);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! The agent's process: does it run, does it hang, what does it use?
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,6 @@ use super::{Context, Subject, install, procfs};
 const SAMPLE_MS: u64 = 300;
 /// Looks that must agree before a process is called busy or stuck.
 const SAMPLES: usize = 5;
-/// Share of one processor that is much, in percent.
-const CPU_PERCENT_MUCH: u64 = 80;
-/// Share of its descriptors that is nearly all, in percent.
-const DESCRIPTORS_PERCENT_MUCH: u64 = 90;
 
 /// Present, not stuck, and modest in CPU, memory and descriptors.
 pub(super) async fn probe(context: Arc<Context>) -> Verdict {
@@ -28,7 +25,7 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
         return missing(subject);
     };
     let embedded = subject.is_embedded();
-    let samples = sample(pid).await;
+    let samples = sample(pid, subject.limits.cpu_percent).await;
     let Some(last) = samples.last() else {
         return Verdict::skipped(format!("process {pid} ended while it was examined"));
     };
@@ -39,10 +36,12 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     let mut findings = Vec::new();
     findings.extend(judge_state(pid, &samples));
     if !embedded {
-        findings.extend(judge_cpu(pid, &samples));
-        findings.extend(judge_memory(pid, resident, subject.memory_bytes_max));
+        findings.extend(judge_cpu(pid, &samples, subject.limits.cpu_percent));
+        findings.extend(judge_memory(pid, resident, subject.limits.memory_mib << 20));
     }
-    findings.extend(descriptors.and_then(|(open, limit)| judge_descriptors(pid, open, limit)));
+    let much = subject.limits.descriptors_percent;
+    findings
+        .extend(descriptors.and_then(|(open, limit)| judge_descriptors(pid, open, limit, much)));
     let open = descriptors.map_or_else(
         || "unknown (needs root)".to_owned(),
         |(open, limit)| format!("{open} of {limit}"),
@@ -62,14 +61,26 @@ fn missing(subject: &Subject) -> Verdict {
     if !install::is_installed(subject) {
         return Verdict::skipped("the agent is not installed");
     }
-    let names = subject.processes.join(", ");
+    let names = subject.process_names();
+    let mut evidence = vec![format!("no process named {names}")];
+    evidence.extend(subject.runtime_files.iter().filter_map(|it| left_over(it)));
     let found = finding(
         Cause::AgentNotRunning,
         Cause::AgentNotRunning.sentence(),
-        vec![format!("no process named {names}")],
+        evidence,
         &[],
     );
     Verdict::of("no process", vec![found])
+}
+
+/// A pid file that an agent left behind when it died.
+fn left_over(path: &Path) -> Option<String> {
+    let pid: u32 = procfs::number(path)?.try_into().ok()?;
+    let shown = path.display();
+    Some(match procfs::process(pid) {
+        Some(other) => format!("{shown} names process {pid}, which is {}", other.name),
+        None => format!("{shown} names process {pid}, which is gone"),
+    })
 }
 
 struct Sample {
@@ -79,7 +90,7 @@ struct Sample {
 }
 
 /// Looks until the process is seen idle or well, at most [`SAMPLES`] times.
-async fn sample(pid: u32) -> Vec<Sample> {
+async fn sample(pid: u32, cpu_percent_max: u64) -> Vec<Sample> {
     let mut samples: Vec<Sample> = Vec::new();
     let Some(mut before) = procfs::process(pid) else {
         return samples;
@@ -95,7 +106,7 @@ async fn sample(pid: u32) -> Vec<Sample> {
         let percent = ticks * 1_000 / TICKS_PER_SECOND * 100 / ms;
         since = Instant::now();
         before = process.clone();
-        let is_well = !is_stuck(&process) && percent < CPU_PERCENT_MUCH;
+        let is_well = !is_stuck(&process) && percent < cpu_percent_max;
         samples.push(Sample { process, percent });
         if is_well {
             break;
@@ -133,9 +144,9 @@ fn judge_state(pid: u32, samples: &[Sample]) -> Option<Finding> {
     })
 }
 
-fn judge_cpu(pid: u32, samples: &[Sample]) -> Option<Finding> {
+fn judge_cpu(pid: u32, samples: &[Sample], percent_max: u64) -> Option<Finding> {
     let least = samples.iter().map(|it| it.percent).min()?;
-    (samples.len() >= SAMPLES && least >= CPU_PERCENT_MUCH).then(|| {
+    (samples.len() >= SAMPLES && least >= percent_max).then(|| {
         let evidence = format!(
             "process {pid} used at least {least} % of a processor in {SAMPLES} samples of {SAMPLE_MS} ms each"
         );
@@ -154,8 +165,8 @@ fn judge_memory(pid: u32, resident: u64, max: u64) -> Option<Finding> {
     })
 }
 
-fn judge_descriptors(pid: u32, open: u64, limit: u64) -> Option<Finding> {
-    (open.saturating_mul(100) >= limit.saturating_mul(DESCRIPTORS_PERCENT_MUCH)).then(|| {
+fn judge_descriptors(pid: u32, open: u64, limit: u64, percent_max: u64) -> Option<Finding> {
+    (open.saturating_mul(100) >= limit.saturating_mul(percent_max)).then(|| {
         let evidence = format!("process {pid} has {open} of {limit} descriptors open");
         found(Cause::AgentDescriptorsExhausted, pid, evidence)
     })
@@ -184,6 +195,7 @@ mod tests {
         let sample = |percent: &u64| Sample {
             process: Process {
                 pid: 7,
+                parent: 1,
                 name: "sickbay-agent".into(),
                 state,
                 ticks: 50,
@@ -195,9 +207,9 @@ mod tests {
 
     #[test]
     fn only_a_process_busy_in_every_sample_uses_much_cpu() {
-        assert!(judge_cpu(7, &samples('R', &[99, 90, 80, 85, 100])).is_some());
-        assert!(judge_cpu(7, &samples('R', &[99, 90, 3])).is_none());
-        assert!(judge_cpu(7, &samples('R', &[99, 90, 80, 85, 79])).is_none());
+        assert!(judge_cpu(7, &samples('R', &[99, 90, 80, 85, 100]), 80).is_some());
+        assert!(judge_cpu(7, &samples('R', &[99, 90, 3]), 80).is_none());
+        assert!(judge_cpu(7, &samples('R', &[99, 90, 80, 85, 79]), 80).is_none());
     }
 
     #[test]
@@ -219,8 +231,8 @@ mod tests {
     fn descriptors_and_memory_have_limits() {
         let text = "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 524288               files     \n";
         assert_eq!(parse_limit(text), Some(1024));
-        assert!(judge_descriptors(7, 921, 1024).is_none());
-        assert!(judge_descriptors(7, 922, 1024).is_some());
+        assert!(judge_descriptors(7, 921, 1024, 90).is_none());
+        assert!(judge_descriptors(7, 922, 1024, 90).is_some());
         assert!(judge_memory(7, 512 << 20, 512 << 20).is_none());
         assert!(judge_memory(7, (512 << 20) + 1, 512 << 20).is_some());
     }

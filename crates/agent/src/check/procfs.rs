@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Subject;
-use crate::config::DATA_DIR;
 
 /// Clock ticks per second in `/proc/PID/stat`: USER_HZ, which is 100 on every platform we run on.
 pub(super) const TICKS_PER_SECOND: u64 = 100;
@@ -13,6 +12,7 @@ pub(super) const TICKS_PER_SECOND: u64 = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: u32,
+    pub(super) parent: u32,
     pub(super) name: String,
     /// State letter, proc(5).
     pub(super) state: char,
@@ -28,6 +28,7 @@ pub(super) fn parse_stat(text: &str) -> Option<Process> {
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
     Some(Process {
         pid: pid.trim().parse().ok()?,
+        parent: fields.get(1)?.parse().ok()?,
         name: name.to_owned(),
         state: fields.first()?.chars().next()?,
         ticks: number(11)?.saturating_add(number(12)?),
@@ -47,72 +48,143 @@ pub(super) fn processes() -> Vec<Process> {
     all
 }
 
-/// The agent's daemons. Not this process unless the check runs inside the agent, no other command of
-/// the same program, no zombie, and none of another container.
+/// The agent's daemons, its main process first.
 pub(super) fn agents(subject: &Subject) -> Vec<u32> {
-    if let Some(pid) = subject.own_pid {
-        return vec![pid];
-    }
-    let own = std::process::id();
-    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-    let our_namespace = namespace("self");
-    // An enrolled agent is known by its data directory; others on this host are not it.
-    let enrolled = subject.identity.as_ref().is_some_and(|it| it.exists());
-    let is_ours = |pid: u32| match (namespace(&pid.to_string()), &our_namespace) {
-        (Some(its), Some(ours)) => its == *ours,
-        _ => true,
-    };
-    processes()
-        .into_iter()
-        .filter(|it| it.pid != own && it.state != 'Z' && it.state != 'X')
-        .filter(|it| is_agent(subject, it) && is_ours(it.pid))
-        .filter(|it| !enrolled || serves(it.pid, &subject.data_dir))
-        .map(|it| it.pid)
-        .collect()
-}
-
-fn is_agent(subject: &Subject, process: &Process) -> bool {
-    let exe = std::fs::read_link(format!("/proc/{}/exe", process.pid)).unwrap_or_default();
-    let program = exe.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    // The file of a program that was upgraded while it runs.
-    let program = program.trim_end_matches(" (deleted)");
-    let named = subject.has_process(&process.name) || subject.has_process(program);
-    named && {
-        let command_line = std::fs::read(format!("/proc/{}/cmdline", process.pid));
-        is_daemon_command(subject, &command_line.unwrap_or_default())
+    match subject.own_pid {
+        Some(pid) => vec![pid],
+        None => Scene::look().agents(subject),
     }
 }
 
-/// Whether the process keeps its data there, as far as can be told.
-fn serves(pid: u32, data_dir: &Path) -> bool {
-    let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let Ok(working_dir) = std::fs::read_link(format!("/proc/{pid}/cwd")) else {
-        return true;
-    };
-    let named = data_argument(&command_line).unwrap_or_else(|| PathBuf::from(DATA_DIR));
-    let its = working_dir.join(named);
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    real(&its) == real(data_dir)
+/// All processes that can be seen, with what they are called by.
+#[derive(Debug)]
+pub(super) struct Scene(Vec<Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    process: Process,
+    /// Its program's file; empty: not ours to see.
+    program: PathBuf,
+    command: Vec<String>,
+    /// Whether it belongs to another container.
+    is_foreign: bool,
 }
 
-/// The value of `--data`.
-fn data_argument(command_line: &[u8]) -> Option<PathBuf> {
+impl Scene {
+    /// Looks at them once.
+    pub(super) fn look() -> Self {
+        let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let ours = namespace("self");
+        let seen = |process: Process| {
+            let pid = process.pid;
+            let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            let program = exe.to_str().unwrap_or_default();
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let its = namespace(&pid.to_string());
+            Seen {
+                // The file of a program that was upgraded while it runs.
+                program: program.trim_end_matches(" (deleted)").into(),
+                command: words(&command),
+                is_foreign: its.is_some() && ours.is_some() && its != ours,
+                process,
+            }
+        };
+        let own = std::process::id();
+        let alive = processes()
+            .into_iter()
+            .filter(|it| it.pid != own && it.state != 'Z' && it.state != 'X');
+        Self(alive.map(seen).collect())
+    }
+
+    /// The agent's daemons, its main process first. Not this process unless the check runs inside the
+    /// agent, no other command of the same program, no zombie, and none of another container.
+    pub(super) fn agents(&self, subject: &Subject) -> Vec<u32> {
+        if let Some(pid) = subject.own_pid {
+            return vec![pid];
+        }
+        // A registered agent is known by its data directory; others on this host are not it.
+        let registered = subject.identity.as_ref().is_some_and(|it| it.exists());
+        let is_agent = |it: &&Seen| {
+            !it.is_foreign && it.is_agent(subject) && (!registered || it.serves(subject))
+        };
+        let agents: Vec<&Process> = self
+            .0
+            .iter()
+            .filter(is_agent)
+            .map(|it| &it.process)
+            .collect();
+        let is_child = |it: &Process| agents.iter().any(|other| other.pid == it.parent);
+        let mut pids: Vec<(bool, u32)> = agents.iter().map(|it| (is_child(it), it.pid)).collect();
+        pids.sort_unstable();
+        pids.into_iter().map(|(_, pid)| pid).collect()
+    }
+}
+
+/// The words of a command line.
+fn words(command_line: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(command_line);
-    let mut words = text.split('\0');
-    let value = words.by_ref().find_map(|it| it.strip_prefix("--data"))?;
-    match value.strip_prefix('=') {
-        Some(path) => Some(path.into()),
-        None => words.next().map(PathBuf::from),
+    let words = text.trim_end_matches('\0').split('\0');
+    words.map(str::to_owned).collect()
+}
+
+impl Seen {
+    fn is_agent(&self, subject: &Subject) -> bool {
+        let file = self
+            .program
+            .file_name()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default();
+        let by_name = subject.has_process(&self.process.name)
+            || subject.has_process(file)
+            || subject
+                .processes
+                .iter()
+                .any(|it| self.program == Path::new(it));
+        if by_name && !self.is_script_of(subject) {
+            return self.is_daemon(subject, 1);
+        }
+        self.is_script_of(subject) && self.is_daemon(subject, 2)
+    }
+
+    /// Whether an interpreter runs the agent: its first argument is the script.
+    fn is_script_of(&self, subject: &Subject) -> bool {
+        let script = self.command.get(1).map(Path::new).and_then(Path::file_name);
+        script.is_some_and(|it| subject.scripts.iter().any(|name| it == name.as_str()))
+    }
+
+    /// Whether its argument at that place is none of another command.
+    fn is_daemon(&self, subject: &Subject, at: usize) -> bool {
+        let first = self.command.get(at).map_or("", String::as_str);
+        !subject.other_arguments.iter().any(|it| it == first)
+    }
+
+    /// Whether the process keeps its data where the subject does, as far as can be told.
+    fn serves(&self, subject: &Subject) -> bool {
+        let (Some((option, usual)), Some(data_dir)) =
+            (&subject.data_option, subject.data_dirs.first())
+        else {
+            return true;
+        };
+        let Ok(working_dir) = std::fs::read_link(format!("/proc/{}/cwd", self.process.pid)) else {
+            return true;
+        };
+        let its = working_dir.join(value_of(option, &self.command).unwrap_or(usual.as_path()));
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        real(&its) == real(data_dir)
     }
 }
 
-fn is_daemon_command(subject: &Subject, command_line: &[u8]) -> bool {
-    let mut words = command_line.split(|it| *it == 0);
-    let first = words.nth(1).unwrap_or_default();
-    !subject
-        .other_commands
-        .iter()
-        .any(|it| it.as_bytes() == first)
+/// The value of an option: `OPTION VALUE` or `OPTION=VALUE`.
+fn value_of<'a>(option: &str, command: &'a [String]) -> Option<&'a Path> {
+    let mut words = command.iter();
+    let behind = words.by_ref().find_map(|it| {
+        let behind = it.strip_prefix(option)?;
+        (behind.is_empty() || behind.starts_with('=')).then_some(behind)
+    })?;
+    match behind.strip_prefix('=') {
+        Some(path) => Some(Path::new(path)),
+        None => words.next().map(Path::new),
+    }
 }
 
 /// The number after `name:` in a table such as `/proc/meminfo` or `/proc/PID/status`, in its unit.
@@ -217,24 +289,75 @@ mod tests {
         assert_eq!(parse_pressure("", "full"), None);
     }
 
+    fn seen(name: &str, program: &str, command: &str) -> Seen {
+        Seen {
+            process: Process {
+                pid: 7,
+                parent: 1,
+                name: name.into(),
+                state: 'S',
+                ticks: 0,
+            },
+            program: program.into(),
+            command: command.split(' ').map(str::to_owned).collect(),
+            is_foreign: false,
+        }
+    }
+
     #[test]
     fn the_checker_is_not_taken_for_the_agent() {
-        let subject = Subject::sickbay("/d".as_ref(), None, None);
-        assert!(is_daemon_command(
-            &subject,
-            b"/usr/bin/sickbay-agent\0run\0--data\0/d\0"
-        ));
-        assert!(!is_daemon_command(
-            &subject,
-            b"./sickbay-agent\0check\0-b\0eyJ\0"
-        ));
+        let subject = super::super::tests::own("/d".as_ref(), None);
+        let is_agent =
+            |command: &str| seen("sickbay-agent", "sickbay-agent", command).is_agent(&subject);
+        assert!(is_agent("/usr/bin/sickbay-agent run --data /d"));
+        assert!(!is_agent("./sickbay-agent check -b eyJ"));
         assert!(subject.has_process("sickbay-agent"));
         assert!(!subject.has_process("sickbay-agent-x"));
     }
 
     #[test]
+    fn an_agent_that_an_interpreter_runs_is_known_by_its_script() {
+        let subject = Subject {
+            scripts: vec!["salt-minion".into()],
+            other_arguments: vec!["--version".into()],
+            ..Subject::default()
+        };
+        let is_agent = |command: &str| seen("python3", "python3.13", command).is_agent(&subject);
+        assert!(is_agent("/usr/bin/python3 /usr/bin/salt-minion -d"));
+        assert!(!is_agent("/usr/bin/python3 /usr/bin/salt-minion --version"));
+        assert!(!is_agent("/usr/bin/python3 /usr/bin/salt-master"));
+        assert!(!is_agent("/usr/bin/python3"));
+    }
+
+    #[test]
+    fn a_name_that_is_a_path_means_that_very_program() {
+        let subject = Subject {
+            processes: vec!["/opt/x/agent".into()],
+            ..Subject::default()
+        };
+        assert!(seen("agent", "/opt/x/agent", "agent run").is_agent(&subject));
+        assert!(!seen("agent", "/opt/y/agent", "agent run").is_agent(&subject));
+    }
+
+    #[test]
+    fn the_main_process_comes_before_its_children() {
+        let subject = Subject {
+            processes: vec!["sshd".into()],
+            ..Subject::default()
+        };
+        let mut scene = Scene(vec![
+            seen("sshd", "sshd", "sshd"),
+            seen("sshd", "sshd", "sshd"),
+        ]);
+        scene.0[0].process.pid = 3;
+        scene.0[0].process.parent = 9;
+        scene.0[1].process.pid = 9;
+        assert_eq!(scene.agents(&subject), [9, 3]);
+    }
+
+    #[test]
     fn the_data_directory_of_an_agent_is_read_from_its_command() {
-        let path = |text: &[u8]| data_argument(text);
+        let path = |text: &[u8]| value_of("--data", &words(text)).map(Path::to_owned);
         assert_eq!(path(b"sickbay-agent\0run\0--data\0/d\0"), Some("/d".into()));
         assert_eq!(path(b"sickbay-agent\0run\0--data=/e\0"), Some("/e".into()));
         assert_eq!(path(b"sickbay-agent\0run\0"), None);
@@ -244,6 +367,7 @@ mod tests {
     fn the_busiest_process_comes_first() {
         let at = |pid, ticks| Process {
             pid,
+            parent: 1,
             name: format!("p{pid}"),
             state: 'R',
             ticks,

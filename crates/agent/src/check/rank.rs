@@ -34,102 +34,113 @@ fn needs_agent(code: u16) -> bool {
 
 /// Merges findings that say the same, drops superfluous ones, says of each symptom what explains it, and
 /// sorts: a root, then its symptoms, then the next root. The worse comes first, counting what a root
-/// leads to; then goes by code and text. The same findings always come in the same order.
+/// leads to; then goes by code and text. A finding of an agent is explained by its own causes and those
+/// of the host. The same findings always come in the same order.
 pub(super) fn rank(found: Vec<Finding>) -> Vec<Finding> {
     let mut findings = merged(found);
-    if findings
+    let absent: Vec<String> = findings
         .iter()
-        .any(|it| it.cause == Cause::AgentNotInstalled.code())
-    {
-        findings.retain(|it| !needs_agent(it.cause));
-    }
-    findings.sort_by(|a, b| (a.cause, &a.summary).cmp(&(b.cause, &b.summary)));
+        .filter(|it| it.cause == Cause::AgentNotInstalled.code())
+        .map(|it| it.subject.clone())
+        .collect();
+    findings.retain(|it| !absent.contains(&it.subject) || !needs_agent(it.cause));
+    findings.sort_by(|a, b| (node(a), &a.summary).cmp(&(node(b), &b.summary)));
     let tree = Tree::of(&findings);
     for finding in &mut findings {
-        finding.explained_by = tree.parent(finding.cause);
+        finding.explained_by = tree.parent(&node(finding)).map(|it| it.0);
     }
     let order = tree.order();
-    findings.sort_by_key(|it| order.iter().position(|code| *code == it.cause));
+    findings.sort_by_cached_key(|it| order.iter().position(|at| *at == node(it)));
     findings
+}
+
+/// A cause that was found, by its code, and the agent that has it; empty: the only one, or the host.
+type Node = (u16, String);
+
+fn node(finding: &Finding) -> Node {
+    (finding.cause, finding.subject.clone())
+}
+
+/// Whether the first explains the second.
+fn explains(root: &Node, symptom: &Node) -> bool {
+    let concerns = root.1.is_empty() || symptom.1.is_empty() || root.1 == symptom.1;
+    let causes = (Cause::find(root.0), Cause::find(symptom.0));
+    concerns && matches!(causes, (Some(root), Some(symptom)) if root.leads_to(symptom))
 }
 
 /// The causes that were found, each below the one that explains it.
 struct Tree {
-    /// Parent by code, for all codes that were found.
-    parents: BTreeMap<u16, Option<u16>>,
+    /// Parent by node, for all that were found.
+    parents: BTreeMap<Node, Option<Node>>,
 }
 
 impl Tree {
     fn of(findings: &[Finding]) -> Self {
-        let codes: BTreeMap<u16, Option<Cause>> = findings
-            .iter()
-            .map(|it| (it.cause, Cause::find(it.cause)))
-            .collect();
-        let present: Vec<Cause> = codes.values().copied().flatten().collect();
+        let mut present: Vec<Node> = findings.iter().map(node).collect();
+        present.sort();
+        present.dedup();
         let depths = depths(&present);
-        let parent = |cause: Option<Cause>| {
-            let explain = present
-                .iter()
-                .zip(&depths)
-                .filter(|(it, _)| cause.is_some_and(|cause| it.leads_to(cause)));
+        let parent = |symptom: &Node| {
+            let explain = present.iter().zip(&depths);
+            let explain = explain.filter(|(it, _)| explains(it, symptom));
             // The nearest explanation says most: memory ran out, so the kernel killed it, so it is gone.
             explain
-                .max_by_key(|(it, depth)| (**depth, it.severity(), Reverse(it.code())))
-                .map(|(it, _)| it.code())
+                .max_by_key(|(it, depth)| (**depth, severity(it), Reverse(*it)))
+                .map(|(it, _)| it.clone())
         };
         Self {
-            parents: codes
-                .into_iter()
-                .map(|(code, it)| (code, parent(it)))
-                .collect(),
+            parents: present.iter().map(|it| (it.clone(), parent(it))).collect(),
         }
     }
 
-    fn parent(&self, code: u16) -> Option<u16> {
-        self.parents.get(&code).copied().flatten()
+    fn parent(&self, node: &Node) -> Option<&Node> {
+        self.parents.get(node)?.as_ref()
     }
 
     /// What it explains directly, the worst first; of `None` the roots.
-    fn children(&self, parent: Option<u16>) -> Vec<u16> {
-        let below = self.parents.iter().filter(|(_, it)| **it == parent);
-        let mut below: Vec<u16> = below.map(|(code, _)| *code).collect();
-        below.sort_by_key(|it| Reverse((self.worst(*it), severity(*it), Reverse(*it))));
+    fn children(&self, parent: Option<&Node>) -> Vec<&Node> {
+        let below = self.parents.iter().filter(|(_, it)| it.as_ref() == parent);
+        let mut below: Vec<&Node> = below.map(|(node, _)| node).collect();
+        below.sort_by_key(|it| Reverse((self.worst(it), severity(it), Reverse(*it))));
         below
     }
 
     /// The worst of it and of all below it.
-    fn worst(&self, code: u16) -> Option<Severity> {
-        let below = self.parents.iter().filter(|(_, it)| **it == Some(code));
+    fn worst(&self, node: &Node) -> Option<Severity> {
+        let below = self
+            .parents
+            .iter()
+            .filter(|(_, it)| it.as_ref() == Some(node));
         below
-            .map(|(below, _)| self.worst(*below))
-            .fold(severity(code), Ord::max)
+            .map(|(below, _)| self.worst(below))
+            .fold(severity(node), Ord::max)
     }
 
-    /// All codes: each before what it explains.
-    fn order(&self) -> Vec<u16> {
+    /// All of them: each before what it explains.
+    fn order(&self) -> Vec<Node> {
         let mut order = Vec::new();
         let mut open = self.children(None);
         open.reverse();
-        while let Some(code) = open.pop() {
-            order.push(code);
-            open.extend(self.children(Some(code)).into_iter().rev());
+        while let Some(node) = open.pop() {
+            order.push(node.clone());
+            open.extend(self.children(Some(node)).into_iter().rev());
         }
         order
     }
 }
 
-fn severity(code: u16) -> Option<Severity> {
-    Cause::find(code).map(Cause::severity)
+fn severity(node: &Node) -> Option<Severity> {
+    Cause::find(node.0).map(Cause::severity)
 }
 
 /// How many of these causes stand in a row behind each of them.
-fn depths(present: &[Cause]) -> Vec<usize> {
+fn depths(present: &[Node]) -> Vec<usize> {
     let mut depths = vec![0; present.len()];
     // A row is no longer than there are causes.
     for _ in present {
         let next = present.iter().map(|symptom| {
             let behind = present.iter().zip(&depths);
-            let behind = behind.filter(|(root, _)| root.leads_to(*symptom));
+            let behind = behind.filter(|(root, _)| explains(root, symptom));
             behind.map(|(_, depth)| depth + 1).max().unwrap_or(0)
         });
         let next: Vec<usize> = next.collect();
@@ -142,15 +153,27 @@ fn depths(present: &[Cause]) -> Vec<usize> {
 }
 
 /// What two probes found is one finding if they say the same, or if one of them only names the cause.
+/// What was seen alike for two subjects, and is not about an agent itself, concerns the host.
 fn merged(mut found: Vec<Finding>) -> Vec<Finding> {
     found.sort_by_key(says_no_more);
     let mut findings: Vec<Finding> = Vec::new();
     for next in found {
         let general = says_no_more(&next);
-        let same =
-            |it: &&mut Finding| it.cause == next.cause && (general || it.summary == next.summary);
+        let same = |it: &&mut Finding| {
+            it.cause == next.cause
+                && if it.subject == next.subject {
+                    general || it.summary == next.summary
+                } else {
+                    !needs_agent(it.cause)
+                        && it.summary == next.summary
+                        && it.evidence == next.evidence
+                }
+        };
         match findings.iter_mut().find(same) {
             Some(there) => {
+                if there.subject != next.subject {
+                    there.subject = String::new();
+                }
                 for line in next.evidence {
                     if !there.evidence.contains(&line) {
                         there.evidence.push(line);
@@ -294,6 +317,36 @@ mod tests {
             .iter()
             .map(|it| (cause(it.cause), it.explained_by.map(cause)))
             .collect()
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_agent_explains_nothing_of_another() {
+        let of = |subject: &str, cause| Finding {
+            subject: subject.into(),
+            ..found(cause)
+        };
+        let ranked = rank(vec![
+            of("a", Cause::ServiceFailed),
+            of("a", Cause::AgentNotRunning),
+            of("b", Cause::AgentNotRunning),
+            of("c", Cause::AgentNotInstalled),
+            of("c", Cause::AgentNotRunning),
+            of("a", Cause::DiskFull),
+            of("b", Cause::DiskFull),
+        ]);
+        let named = ranked
+            .iter()
+            .map(|it| (it.subject.as_str(), it.cause, it.explained_by));
+        let named: Vec<_> = named.collect();
+        assert!(
+            named.contains(&("", 2401, None)),
+            "one of the host: {named:?}"
+        );
+        assert!(named.contains(&("a", 2104, Some(2401))), "{named:?}");
+        assert!(named.contains(&("a", 2102, Some(2104))), "{named:?}");
+        assert!(named.contains(&("b", 2102, Some(2401))), "{named:?}");
+        assert!(named.contains(&("c", 2101, None)), "{named:?}");
+        assert_eq!(named.len(), 5, "{named:?}");
     }
 
     #[test]

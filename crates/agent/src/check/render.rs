@@ -5,6 +5,8 @@ use std::fmt::{self, Write};
 use model::{Cause, Severity};
 use protocol::answer::{CheckReport, Finding, ProbeOutcome};
 
+use super::profile::AUTO;
+
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const GREEN: &str = "\x1b[32m";
@@ -31,7 +33,7 @@ struct Page {
 
 impl Page {
     fn report(&mut self, report: &CheckReport) -> fmt::Result {
-        let subject = plain(&report.subject);
+        let subject = self.subjects(report)?;
         let looked = report
             .probes
             .iter()
@@ -41,7 +43,7 @@ impl Page {
         let ms = report.duration_ms;
         if report.findings.is_empty() {
             let line =
-                format!("{subject} is healthy: {looked} {probes} found nothing wrong ({ms} ms).");
+                format!("{subject}: healthy; {looked} {probes} found nothing wrong ({ms} ms).");
             self.painted(GREEN, &line)?;
             self.text.push('\n');
         } else {
@@ -73,7 +75,11 @@ impl Page {
             Some(_) => self.text.push_str("   so: "),
         }
         self.painted(colour, &format!("{word} {}", finding.cause))?;
-        writeln!(self.text, " {}", plain(&finding.summary))?;
+        self.text.push(' ');
+        if !finding.subject.is_empty() {
+            self.painted(BOLD, &format!("{}: ", plain(&finding.subject)))?;
+        }
+        writeln!(self.text, "{}", plain(&finding.summary))?;
         for line in &finding.evidence {
             self.text.push_str("     ");
             self.painted(DIM, &plain(line))?;
@@ -91,6 +97,38 @@ impl Page {
         Ok(())
     }
 
+    /// What was examined, in a word. Where the agents were looked for, one line for each first.
+    fn subjects(&mut self, report: &CheckReport) -> Result<String, fmt::Error> {
+        if report.subject != AUTO {
+            return Ok(plain(&report.subject));
+        }
+        for it in &report.detected {
+            let state = match (it.running, it.enabled) {
+                (true, _) => "running",
+                (false, true) => "not running",
+                (false, false) => "not in use",
+            };
+            let signs = plain(&it.signs.join(", "));
+            writeln!(
+                self.text,
+                "{} ({}): {state}",
+                plain(&it.title),
+                plain(&it.name)
+            )?;
+            self.painted(DIM, &format!("     {signs}"))?;
+            self.text.push('\n');
+        }
+        if !report.detected.is_empty() {
+            self.text.push('\n');
+        }
+        let used = report.detected.iter().filter(|it| it.running || it.enabled);
+        Ok(match used.count() {
+            0 => "the host".to_owned(),
+            1 => "1 known agent".to_owned(),
+            count => format!("{count} known agents"),
+        })
+    }
+
     /// What was not looked at; neighbours with the same reason share a line.
     fn skipped(&mut self, report: &CheckReport) -> fmt::Result {
         let mut groups: Vec<(Vec<String>, String)> = Vec::new();
@@ -99,7 +137,10 @@ impl Page {
             .iter()
             .filter(|it| it.outcome == ProbeOutcome::Skipped)
         {
-            let (name, why) = (plain(&it.name), plain(&it.note));
+            let (mut name, why) = (plain(&it.name), plain(&it.note));
+            if !it.subject.is_empty() {
+                name = format!("{name} of {}", plain(&it.subject));
+            }
             match groups.last_mut() {
                 Some((names, known)) if *known == why => names.push(name),
                 _ => groups.push((vec![name], why)),
@@ -146,6 +187,7 @@ mod tests {
             outcome,
             note: note.into(),
             duration_ms: 1,
+            ..ProbeRun::default()
         };
         CheckReport {
             subject: "sickbay".into(),
@@ -168,7 +210,7 @@ mod tests {
         let text = render(&report(Vec::new()), false);
         assert_eq!(
             text,
-            "sickbay is healthy: 1 probe found nothing wrong (640 ms).\n\nNot looked at:\n  service: systemd does not run this host\n"
+            "sickbay: healthy; 1 probe found nothing wrong (640 ms).\n\nNot looked at:\n  service: systemd does not run this host\n"
         );
     }
 
@@ -187,7 +229,7 @@ mod tests {
                         -> 1301 Free space: du -xh --max-depth=2 shows which directories are largest.\n";
         assert!(text.starts_with(expected), "{text}");
         let painted = render(&report(Vec::new()), true);
-        assert!(painted.starts_with("\x1b[32msickbay is healthy"));
+        assert!(painted.starts_with("\x1b[32msickbay: healthy"));
     }
 
     #[test]

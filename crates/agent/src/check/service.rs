@@ -21,6 +21,9 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
         return Verdict::skipped("systemd does not run this host");
     }
     let unit = context.subject.unit.as_str();
+    if unit.is_empty() {
+        return Verdict::skipped("the agent has no unit of systemd");
+    }
     let arguments = ["show", "--no-pager", "-p", PROPERTIES, unit];
     let shown = match command::output("systemctl", &arguments, 3_000).await {
         Ok(shown) => shown,

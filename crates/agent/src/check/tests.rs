@@ -12,12 +12,27 @@ fn work(problem_type: &str) -> CheckWork {
     }
 }
 
+/// What a caller knows, with nothing of the host's own.
+pub(super) fn local(dir: &Path, server: Option<&str>) -> Local {
+    Local {
+        server: server.map(|it| it.parse().unwrap()),
+        ..Local::new(dir, &dir.join("profiles"))
+    }
+}
+
+/// Sickbay's own agent with its data there.
+pub(super) fn own(dir: &Path, server: Option<&str>) -> Subject {
+    let local = local(dir, server);
+    let profiles = Profiles::load(&local.profiles_dir);
+    profile::on_this_host(profiles.find(OWN).unwrap(), &local)
+}
+
 /// This very process as the agent.
-fn subject(dir: &Path, port: u16) -> Subject {
-    let server = format!("http://localhost:{port}").parse().unwrap();
-    let mut subject = Subject::sickbay(dir, Some(server), None);
-    subject.own_pid = Some(std::process::id());
-    subject
+fn here(dir: &Path, port: u16) -> Local {
+    Local {
+        own_pid: Some(std::process::id()),
+        ..local(dir, Some(&format!("http://localhost:{port}")))
+    }
 }
 
 fn outcome_of(report: &CheckReport, name: &str) -> ProbeOutcome {
@@ -44,10 +59,11 @@ async fn a_server_that_answers_is_reached_and_the_bundle_is_as_announced() {
             stream.write_all(answer).await.unwrap();
         }
     };
-    let (subject, work) = (subject(dir.path(), port), work("offline"));
+    let (local, work) = (here(dir.path(), port), work("offline"));
     let progress = Progress::default();
-    let checking = run(&work, &subject, Some(12), dir.path(), &progress);
+    let checking = run(&work, &local, Some(12), dir.path(), &progress);
     let outcome = tokio::select! { outcome = checking => outcome, () = serving => unreachable!() };
+    let outcome = outcome.unwrap();
 
     let report = &outcome.report;
     for name in [
@@ -86,12 +102,13 @@ async fn a_closed_port_is_found_and_what_builds_on_it_is_skipped() {
     drop(listener);
     let outcome = run(
         &work("offline"),
-        &subject(dir.path(), port),
+        &here(dir.path(), port),
         None,
         dir.path(),
         &Progress::default(),
     )
-    .await;
+    .await
+    .unwrap();
     let report = &outcome.report;
     let refused = report.findings.iter().find(|it| it.cause == 2303).unwrap();
     assert_eq!(

@@ -24,22 +24,43 @@ const RPM_FORMAT: &str =
 /// Makes packages of the text of a database.
 type Parser = fn(&str) -> Vec<Package>;
 
+/// Databases that are text.
+const DATABASES: [(&str, Parser); 2] = [
+    ("/var/lib/dpkg/status", parse_dpkg),
+    ("/lib/apk/db/installed", parse_apk),
+];
+
+/// Whether the host has a database of rpm.
+pub(crate) fn has_rpm() -> bool {
+    let places = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
+    // Other systems have the directory for their tools' sake, and nothing in it.
+    places.iter().any(|it| {
+        Path::new(it)
+            .read_dir()
+            .is_ok_and(|mut it| it.next().is_some())
+    })
+}
+
+/// What the databases of dpkg and apk say, as far as they can be read.
+pub(crate) fn of_text_databases() -> Vec<Package> {
+    let read = |(path, parse): (&str, Parser)| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        parse(&text)
+    };
+    DATABASES.into_iter().flat_map(read).collect()
+}
+
 pub(super) fn collect(unread: &mut Unread) -> Vec<Package> {
     let mut packages = Vec::new();
     let mut is_known = false;
-    let databases: [(&str, Parser); 2] = [
-        ("/var/lib/dpkg/status", parse_dpkg),
-        ("/lib/apk/db/installed", parse_apk),
-    ];
-    for (path, parse) in databases {
+    for (path, parse) in DATABASES {
         let path = Path::new(path);
         if path.exists() {
             is_known = true;
             packages.extend(parse(&unread.text(SUBJECT, path)));
         }
     }
-    let rpm = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
-    if rpm.iter().any(|path| Path::new(path).exists()) {
+    if has_rpm() {
         is_known = true;
         match query_rpm() {
             Ok(text) => packages.extend(parse_rpm(&text)),

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use model::limits::{
-    COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, TASK_TIMEOUT_MS_DEFAULT,
-    TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
+    COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, SUBJECT_NAME_BYTES_MAX,
+    TASK_TIMEOUT_MS_DEFAULT, TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
 };
 use model::{AssetItem, HostUuid, Plan, ProblemType, Selector, TaskType};
 use serde_json::Value;
@@ -22,7 +22,7 @@ use members::Members;
 
 /// Longest `clientToken`, in bytes.
 pub const CLIENT_TOKEN_BYTES_MAX: usize = 64;
-/// The one subject of a check so far: Sickbay's own agent.
+/// The subject of a check that names none: Sickbay's own agent.
 pub const SUBJECT_OWN: &str = "sickbay";
 
 /// A `Param` that can be carried out.
@@ -241,9 +241,12 @@ fn check_work(members: &mut Members) -> Result<CheckWork, Fault> {
     };
     let subject = members.text("subject")?;
     let subject = subject.unwrap_or_else(|| SUBJECT_OWN.to_owned());
-    if subject != SUBJECT_OWN {
+    // Which profiles there are only the host knows: it may have some of its own.
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    if !(1..=SUBJECT_NAME_BYTES_MAX).contains(&subject.len()) || !subject.chars().all(allowed) {
         return Err(illegal(&format!(
-            "the subject {} is not available yet; {SUBJECT_OWN} is",
+            "the subject {} is not the name of a profile: 1 to {SUBJECT_NAME_BYTES_MAX} of a-z, 0-9, \
+             `.`, `_` and `-`",
             quoted(&subject)
         )));
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PageInfo;
-use crate::answer::{AssetReport, Finding, ProbeRun};
+use crate::answer::{AssetReport, Detected, Finding, ProbeRun};
 
 /// Answer of `GenerateOnceTask`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -316,6 +316,9 @@ pub struct HostDetail {
     /// Ours: every probe and how it went.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeRun>,
+    /// Ours: known agents that the host has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detected: Vec<Detected>,
     /// Ours: what is on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assets: Option<AssetReport>,

@@ -93,12 +93,20 @@ fn the_report_of_a_check_is_cleaned_and_finite() {
         known: [("PATH", "/x"), ("UNIT", BAD), ("PORT", "x"), ("OTHER", "1")]
             .map(|(word, value)| (word.to_owned(), value.to_owned()))
             .into(),
+        subject: BAD.to_owned(),
         ..Finding::default()
+    };
+    let detected = Detected {
+        name: BAD.to_owned(),
+        title: BAD.to_owned(),
+        signs: vec!["s".repeat(257); 9],
+        ..Detected::default()
     };
     let probe = ProbeRun {
         name: BAD.to_owned(),
         outcome: ProbeOutcome::Clear,
         note: "n".repeat(513),
+        subject: BAD.to_owned(),
         duration_ms: 1,
     };
     let mut answer = Answer {
@@ -106,7 +114,8 @@ fn the_report_of_a_check_is_cleaned_and_finite() {
         check: Some(CheckReport {
             subject: BAD.to_owned(),
             findings: vec![finding; 33],
-            probes: vec![probe; 65],
+            probes: vec![probe; 257],
+            detected: vec![detected; 65],
             ..CheckReport::default()
         }),
         ..Answer::default()
@@ -115,8 +124,15 @@ fn the_report_of_a_check_is_cleaned_and_finite() {
     assert_eq!(answer.message.len(), 1_024);
     let check = answer.check.unwrap();
     assert_eq!(check.subject, LINE);
-    assert_eq!((check.findings.len(), check.probes.len()), (32, 64));
+    assert_eq!((check.findings.len(), check.probes.len()), (32, 256));
     let finding = &check.findings[0];
+    assert_eq!(
+        (finding.subject.as_str(), check.probes[0].subject.as_str()),
+        (LINE, LINE)
+    );
+    assert_eq!(check.detected.len(), 64);
+    assert_eq!(check.detected[0].title, LINE);
+    assert_eq!(check.detected[0].signs, vec!["s".repeat(256); 8]);
     assert_eq!(finding.summary, LINE);
     assert_eq!(finding.evidence, vec!["e".repeat(1_024); 16]);
     let known: Vec<_> = finding.known.iter().collect();

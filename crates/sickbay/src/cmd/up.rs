@@ -291,7 +291,7 @@ fn report(task: &Task) -> anyhow::Result<CheckReport> {
             .unwrap_or_default(),
         findings,
         probes,
-        bundle: None,
+        ..CheckReport::default()
     })
 }
 

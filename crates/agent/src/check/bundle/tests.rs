@@ -3,7 +3,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::check::Subject;
+use crate::check::tests::own;
 
 fn unpack(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = flate2::read::GzDecoder::new(File::open(path).unwrap());
@@ -28,18 +28,24 @@ async fn the_manifest_lists_what_is_in_the_bundle_and_no_secret_is() {
     let log = dir.path().join("agent.log");
     std::fs::write(&log, "INFO start\nINFO token=abcdef\n".repeat(20_000)).unwrap();
     std::fs::write(dir.path().join("identity.json"), "never").unwrap();
-    let mut subject = Subject::sickbay(dir.path(), None, None);
+    let mut subject = own(dir.path(), None);
     subject.log_files = vec![log.clone(), dir.path().join("missing.log")];
     let context = Arc::new(Context {
         subject,
+        detected: Arc::default(),
         problem: "crash".into(),
         deep: false,
         clock_offset_ms: None,
         now_ms: 1_795_486_571_000,
     });
-    let (path, info) = make(&context, &CheckReport::default(), dir.path())
-        .await
-        .unwrap();
+    let (path, info) = make(
+        &context,
+        vec![Arc::clone(&context)],
+        &CheckReport::default(),
+        dir.path(),
+    )
+    .await
+    .unwrap();
 
     let packed = std::fs::read(&path).unwrap();
     assert_eq!(
@@ -96,13 +102,20 @@ fn long_text_is_cut_to_whole_lines_at_its_end() {
 #[tokio::test]
 async fn without_a_place_to_write_there_is_no_bundle_and_the_error_names_it() {
     let context = Arc::new(Context {
-        subject: Subject::sickbay("/nonexistent".as_ref(), None, None),
+        subject: own("/nonexistent".as_ref(), None),
+        detected: Arc::default(),
         problem: "other".into(),
         deep: false,
         clock_offset_ms: None,
         now_ms: 0,
     });
-    let made = make(&context, &CheckReport::default(), Path::new("/nonexistent")).await;
+    let made = make(
+        &context,
+        Vec::new(),
+        &CheckReport::default(),
+        Path::new("/nonexistent"),
+    )
+    .await;
     assert!(
         made.unwrap_err()
             .to_string()

@@ -131,9 +131,11 @@ fn a_check_has_defaults_and_knows_its_values() {
     );
     refused(
         ClientProblemCheck,
-        r#"{"subject":"osquery"}"#,
-        &["osquery", "not available yet"],
+        r#"{"subject":"Os Query"}"#,
+        &["Os Query", "not the name of a profile"],
     );
+    let named = TaskParam::parse(ClientProblemCheck, r#"{"subject":"node-exporter"}"#).unwrap();
+    assert!(matches!(named.work, Work::Check(work) if work.subject == "node-exporter"));
     for mode in ["0", "3", "\"1\"", "1.5"] {
         refused(
             ClientProblemCheck,

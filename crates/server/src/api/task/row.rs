@@ -146,7 +146,10 @@ fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
     if let Some(check) = &answer.check {
         for finding in &check.findings {
             detail.cause_code.push(finding.cause.to_string());
-            detail.cause_msg.push(finding.summary.clone());
+            detail.cause_msg.push(match finding.subject.as_str() {
+                "" => finding.summary.clone(),
+                subject => format!("{subject}: {}", finding.summary),
+            });
             let cause = model::Cause::find(finding.cause);
             for fix in cause.map_or(&[][..], model::Cause::fixes) {
                 let code = fix.code().to_string();
@@ -159,6 +162,7 @@ fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
         detail.findings.clone_from(&check.findings);
         if whole {
             detail.probes.clone_from(&check.probes);
+            detail.detected.clone_from(&check.detected);
         }
     }
     if let Some(ops) = &answer.ops {
