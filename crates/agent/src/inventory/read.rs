@@ -12,6 +12,8 @@ use rustix::fs::{Mode, OFlags, open};
 
 /// Part of a file that is read, in bytes. The database of dpkg is the largest that we know.
 const FILE_BYTES_MAX: u64 = 16 << 20;
+/// Read at first, in bytes: more than nearly every file in /proc has.
+const READ_BYTES: usize = 4 << 10;
 /// Entries of a folder that are read.
 const FOLDER_ENTRIES_MAX: usize = 10_000;
 
@@ -31,7 +33,8 @@ pub(crate) fn text_up_to(path: &Path, bytes_max: u64) -> io::Result<String> {
     // Without NONBLOCK, opening a named pipe would wait for a writer for ever.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(open(path, flags, Mode::empty())?);
-    let mut bytes = Vec::new();
+    // A file in /proc says no length; into an empty buffer it would be read in many small pieces.
+    let mut bytes = Vec::with_capacity(READ_BYTES);
     file.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
