@@ -1,35 +1,60 @@
 //! The agent's memory of orders, in files: what waits, what was begun, what came of it, what the
 //! server has.
 //!
-//! Per leaf: `LEAF.order` is durable before its receipt; it becomes `LEAF.begun` before anything
-//! starts that must not start twice, and `LEAF.group` names the processes then. `LEAF.result` is
-//! durable before the result is sent; it becomes `LEAF.done` when the server has it, and these files
-//! stay for a day past the order's deadline, so that a late repeat is answered and never run again.
+//! A leaf has one file of records (`record`): the order, a mark before anything starts that must not
+//! start twice, the result. It is `LEAF.held` until the server has the result and `LEAF.done` for a
+//! day past the order's deadline, so that a late repeat is answered and never run again.
 //!
-//! So after a crash an order without any other file was never begun, and may be. What cannot be read
-//! as what it should be is moved aside, but its leaf stays known; what cannot be read at all for now
-//! is left alone. The session is the only caller. Nothing found in the directory can stop the agent
-//! from starting.
+//! **What is synced, and what need not be.** Before an order is confirmed: the order. Before a command
+//! starts: its mark, which goes with the order into one write where the command starts at once. Before
+//! a result is sent: the result. So a command costs two syncs, both of content alone (`fdatasync`),
+//! since a file's name and room were made durable before it was anybody's: spares are made a few at a
+//! time and their directory is synced once, nearly always while nobody waits. What a crash may undo:
+//! - the name `LEAF.held`: the spare with the order in it is found and named at the next start;
+//! - the name `LEAF.done`: the result is sent once more, which the server expects;
+//! - the process group in the mark: a power cut ends the command, too, and a killed agent undoes nothing;
+//! - the removal of an old file: it is old at the next start as well.
+//!
+//! A record that a crash cut short was never confirmed, begun or sent; what stands before it in the
+//! file is written again with the same bytes only.
+//!
+//! So after a crash an order with nothing behind it was never begun, and may be. One with anything
+//! behind it, whole or not, is never run. What cannot be read as what it should be is moved aside, but
+//! its leaf stays known; what cannot be read at all for now is left alone. The session is the only
+//! caller. Nothing found in the directory can stop the agent from starting.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use model::{LeafId, Reason, Status, UnixMillis};
 use prost::Message;
 use protocol::answer::Answer;
 use protocol::frame::{LeafResult, SignedOrder};
-use protocol::order::Order;
 use tracing::warn;
 
-use crate::config::{create_private_dir, sync_parent, write_atomically};
-use crate::runner::Group;
+use crate::config::{create_private_dir, sync_parent};
+use files::{Found, adopt, end_group, length, named, order_in, set_aside, write_at};
+use record::{Kind, encode, parse};
+use spares::Spares;
+
+mod files;
+mod mark;
+mod record;
+mod spares;
+
+pub use files::unconfirmed;
+pub use mark::Mark;
 
 /// Acknowledged leaves are remembered for this long past their deadline, in ms.
 const REMEMBERED_MS: i64 = 24 * 3_600_000;
 /// Most acknowledged leaves that are remembered.
 const REMEMBERED_MAX: usize = 10_000;
+
+/// Part of an acknowledged leaf's file that is read for its deadline, in bytes: nearly every order is
+/// shorter, and one that is not is remembered for a day from the start.
+const ORDER_READ_BYTES: u64 = 64 << 10;
 
 /// Why the journal cannot take an entry.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +82,10 @@ pub enum Stage {
 struct Entry {
     stage: Stage,
     deadline: UnixMillis,
+    /// Length of its records, in bytes; `None`: it has no file that can be written on.
+    end: Option<u64>,
+    /// Where its mark stands, in bytes; `None`: it was not begun.
+    mark_at: Option<u64>,
 }
 
 /// The journal.
@@ -67,6 +96,7 @@ pub struct Journal {
     left_waiting: BTreeSet<LeafId>,
     /// Results that the disk did not take.
     unwritten: BTreeMap<LeafId, LeafResult>,
+    spares: Spares,
 }
 
 /// A result without any report.
@@ -104,10 +134,9 @@ impl Journal {
         let mut found: BTreeMap<LeafId, Found> = BTreeMap::new();
         for item in fs::read_dir(dir).map_err(failed)? {
             let path = item.map_err(failed)?.path();
-            if path.extension().is_some_and(|it| it == "tmp") {
-                // A write that a crash cut short: its file never counted.
-                if let Err(error) = fs::remove_file(&path) {
-                    warn!(file.path = %path.display(), error = %error, "a file of the journal cannot be removed");
+            if path.extension().is_some_and(|it| it == "spare") {
+                if let Some(leaf) = adopt(&path) {
+                    found.entry(leaf).or_default().held = true;
                 }
             } else if let Some((leaf, kind)) = named(&path) {
                 found.entry(leaf).or_default().note(kind);
@@ -118,6 +147,7 @@ impl Journal {
             entries: BTreeMap::new(),
             left_waiting: BTreeSet::new(),
             unwritten: BTreeMap::new(),
+            spares: Spares::default(),
         };
         for (leaf, files) in found {
             journal.recover(leaf, &files, now);
@@ -127,72 +157,85 @@ impl Journal {
     }
 
     fn recover(&mut self, leaf: LeafId, files: &Found, now: UnixMillis) {
-        if !files.is_leaf() {
-            // What a crash left of a leaf that was being forgotten.
-            return self.remove(&[leaf], &["group"]);
-        }
-        let kept = match files {
-            Found { begun: true, .. } => Some(self.read_order(leaf, "begun")),
-            Found { order: true, .. } => Some(self.read_order(leaf, "order")),
-            _ => None,
-        };
-        let is_damaged = files.damaged || matches!(kept, Some(Kept::Damaged));
-        let deadline = match &kept {
-            Some(Kept::Sound(sound)) => UnixMillis(sound.1.deadline_ms),
-            _ => now,
-        };
-        let stage = match files {
-            Found { done: true, .. } => Stage::Acknowledged,
-            Found { result: true, .. } => Stage::Ended,
-            _ => Stage::Taken,
-        };
-        self.entries.insert(leaf, Entry { stage, deadline });
-        if stage != Stage::Taken {
-            return;
-        }
-        if files.begun || is_damaged {
-            let message = match self.end_group(leaf) {
-                true => "the agent stopped while this ran; it was stopped and is not run again",
-                false => "the agent stopped while this ran; it is not run again",
-            };
-            warn!(leaf.id = %leaf, "this leaf was not finished when the agent stopped");
-            let reason = Reason::AgentRestarted;
-            self.end(leaf, bare_result(leaf, Status::Fail, reason, message, now));
-        } else {
-            self.left_waiting.insert(leaf);
+        if files.done {
+            let deadline = self.deadline_of_done(leaf).unwrap_or(now);
+            self.note(leaf, Stage::Acknowledged, deadline);
+        } else if files.held {
+            if self.look(leaf, now).is_some() {
+                self.left_waiting.insert(leaf);
+            }
+        } else if files.damaged {
+            self.end(leaf, damaged(leaf, now));
         }
     }
 
-    /// Kills what still runs of a leaf. Returns whether anything did.
-    fn end_group(&self, leaf: LeafId) -> bool {
-        let noted = fs::read_to_string(self.path(leaf, "group")).ok();
-        noted.is_some_and(|it| Group::parse(&it).is_some_and(Group::kill))
+    /// Of a leaf that has no file that can be written on.
+    fn note(&mut self, leaf: LeafId, stage: Stage, deadline: UnixMillis) {
+        let entry = Entry {
+            stage,
+            deadline,
+            end: None,
+            mark_at: None,
+        };
+        self.entries.insert(leaf, entry);
+    }
+
+    /// Reads what was held when the agent stopped. Returns the order if it only waited.
+    fn look(&mut self, leaf: LeafId, now: UnixMillis) -> Option<SignedOrder> {
+        let path = self.path(leaf, "held");
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                warn!(leaf.id = %leaf, error = %error, "an order cannot be read now; it is tried again");
+                self.note(leaf, Stage::Taken, now);
+                self.left_waiting.insert(leaf);
+                return None;
+            }
+            read => read.unwrap_or_default(),
+        };
+        let records = parse(&bytes);
+        let order = order_in(&records, leaf);
+        let deadline = order.as_ref().map(|it| UnixMillis(it.1.deadline_ms));
+        let deadline = deadline.unwrap_or(now);
+        if records.result.is_some() {
+            self.note(leaf, Stage::Ended, deadline);
+            return None;
+        }
+        self.note(leaf, Stage::Taken, deadline);
+        let Some((signed, _)) = order else {
+            set_aside(&path);
+            self.end(leaf, damaged(leaf, now));
+            return None;
+        };
+        if let Some(entry) = self.entries.get_mut(&leaf) {
+            entry.end = Some(records.end);
+        }
+        if records.begun.is_none() && !records.is_broken {
+            return Some(signed);
+        }
+        let message = match end_group(&records) {
+            true => "the agent stopped while this ran; it was stopped and is not run again",
+            false => "the agent stopped while this ran; it is not run again",
+        };
+        warn!(leaf.id = %leaf, "this leaf was not finished when the agent stopped");
+        let reason = Reason::AgentRestarted;
+        self.end(leaf, bare_result(leaf, Status::Fail, reason, message, now));
+        None
+    }
+
+    fn deadline_of_done(&self, leaf: LeafId) -> Option<UnixMillis> {
+        let mut bytes = Vec::new();
+        let file = File::open(self.path(leaf, "done")).ok()?;
+        file.take(ORDER_READ_BYTES).read_to_end(&mut bytes).ok()?;
+        order_in(&parse(&bytes), leaf).map(|it| UnixMillis(it.1.deadline_ms))
     }
 
     /// Orders that waited when the agent stopped, each once. One that cannot be read now is handed
     /// out by a later call.
     pub fn left_waiting(&mut self, now: UnixMillis) -> Vec<(LeafId, SignedOrder)> {
-        let mut orders = Vec::new();
-        for leaf in std::mem::take(&mut self.left_waiting) {
-            match self.read_order(leaf, "order") {
-                Kept::Sound(sound) => {
-                    let (signed, order) = *sound;
-                    let deadline = UnixMillis(order.deadline_ms);
-                    let stage = Stage::Taken;
-                    self.entries.insert(leaf, Entry { stage, deadline });
-                    orders.push((leaf, signed));
-                }
-                Kept::Unreadable => {
-                    self.left_waiting.insert(leaf);
-                }
-                Kept::Damaged => {
-                    let message = "the agent's record of the order is damaged; it is not run";
-                    let reason = Reason::AgentFault;
-                    self.end(leaf, bare_result(leaf, Status::Fail, reason, message, now));
-                }
-            }
-        }
-        orders
+        let leaves = std::mem::take(&mut self.left_waiting).into_iter();
+        leaves
+            .filter_map(|leaf| Some((leaf, self.look(leaf, now)?)))
+            .collect()
     }
 
     /// How far the leaf has come; `None`: never heard of.
@@ -201,7 +244,8 @@ impl Journal {
         self.entries.get(&leaf).map(|it| it.stage)
     }
 
-    /// Makes an order durable. It may be confirmed only after this.
+    /// Makes an order durable, and with `begins` that it is begun, too. It may be confirmed only
+    /// after this.
     ///
     /// # Errors
     /// The disk does not take it: the work must not start.
@@ -210,42 +254,74 @@ impl Journal {
         leaf: LeafId,
         deadline: UnixMillis,
         order: &SignedOrder,
+        begins: bool,
     ) -> Result<(), Error> {
-        let path = self.path(leaf, "order");
-        if let Err(error) = write_atomically(&path, &order.encode_to_vec()) {
-            // It may lie there all the same, and must not wait for the next start.
-            self.forbid(leaf);
-            return Err(self.error(error));
+        let mut records = encode(Kind::Order, &order.encode_to_vec());
+        let mark_at = begins.then(|| length(&records));
+        if begins {
+            records.extend(Mark::blank());
         }
-        let stage = Stage::Taken;
-        self.entries.insert(leaf, Entry { stage, deadline });
+        self.create(leaf, &records)
+            .map_err(|error| self.error(error))?;
+        let entry = Entry {
+            stage: Stage::Taken,
+            deadline,
+            end: Some(length(&records)),
+            mark_at,
+        };
+        self.entries.insert(leaf, entry);
         Ok(())
     }
 
-    /// Makes "this leaf was begun" durable. Work that must not run twice may start only after this.
-    /// Returns the file that its process group is to be written to.
+    /// Makes "this leaf was begun" durable, if it is not yet. Work that must not run twice may start
+    /// only after this. Returns where its process group is to be noted.
     ///
     /// # Errors
     /// The disk does not take it: the work must not start.
-    pub fn begin(&mut self, leaf: LeafId) -> Result<PathBuf, Error> {
-        // A name of the same length: this works on a full disk, too.
-        let begun = self.path(leaf, "begun");
-        fs::rename(self.path(leaf, "order"), &begun)
-            .and_then(|()| sync_parent(&begun))
-            .map_err(|error| self.error(error))?;
-        Ok(self.path(leaf, "group"))
+    pub fn begin(&mut self, leaf: LeafId) -> Result<Mark, Error> {
+        let at = self.mark(leaf).map_err(|error| self.error(error))?;
+        let path = self.path(leaf, "held");
+        Ok(Mark { path, at })
+    }
+
+    fn mark(&mut self, leaf: LeafId) -> io::Result<u64> {
+        let path = self.path(leaf, "held");
+        let entry = self.entries.get_mut(&leaf);
+        let entry = entry.ok_or(io::ErrorKind::NotFound)?;
+        if let Some(at) = entry.mark_at {
+            return Ok(at);
+        }
+        let at = entry.end.ok_or(io::ErrorKind::NotFound)?;
+        let record = Mark::blank();
+        write_at(&path, at, &record)?;
+        entry.mark_at = Some(at);
+        entry.end = Some(at + length(&record));
+        Ok(at)
+    }
+
+    /// Makes a leaf's first records durable, in a file of its own.
+    fn create(&mut self, leaf: LeafId, records: &[u8]) -> io::Result<()> {
+        let spare = self.spares.take(&self.dir)?;
+        let written =
+            write_at(&spare, 0, records).and_then(|()| fs::rename(&spare, self.path(leaf, "held")));
+        if written.is_err() {
+            // It may lie there all the same, and must not wait for the next start.
+            self.discard(leaf, &spare);
+        }
+        written
     }
 
     /// Makes sure that no later start of the agent runs the leaf, though its result is not on disk.
-    fn forbid(&self, leaf: LeafId) {
-        let (order, begun) = (self.path(leaf, "order"), self.path(leaf, "begun"));
-        let forbidden = match fs::rename(&order, &begun) {
-            // It was begun, or never written.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(_) => fs::remove_file(&order),
-            Ok(()) => Ok(()),
-        };
-        if let Err(error) = forbidden.and_then(|()| sync_parent(&order)) {
+    fn forbid(&mut self, leaf: LeafId) {
+        if self.mark(leaf).is_err() {
+            self.discard(leaf, &self.path(leaf, "held"));
+        }
+    }
+
+    fn discard(&self, leaf: LeafId, path: &Path) {
+        if let Err(error) = fs::remove_file(path).and_then(|()| sync_parent(path))
+            && error.kind() != io::ErrorKind::NotFound
+        {
             warn!(leaf.id = %leaf, error = %error, "the order may be run again after a restart");
         }
     }
@@ -259,40 +335,47 @@ impl Journal {
 
     /// Keeps a result: on disk, or in memory as long as the disk does not take it.
     pub fn end(&mut self, leaf: LeafId, result: LeafResult) {
-        let deadline = self.entries.get(&leaf).map(|it| it.deadline);
-        let entry = Entry {
-            stage: Stage::Ended,
-            deadline: deadline.unwrap_or(UnixMillis(result.ended_ms)),
-        };
-        self.entries.insert(leaf, entry);
         self.left_waiting.remove(&leaf);
-        if let Err(error) = write_atomically(&self.path(leaf, "result"), &result.encode_to_vec()) {
+        if let Err(error) = self.write(leaf, &result) {
             warn!(leaf.id = %leaf, error = %error, "a result cannot be written; it stays in memory");
             self.forbid(leaf);
-            self.unwritten.insert(leaf, result);
+            self.unwritten.insert(leaf, result.clone());
         }
-        fs::remove_file(self.path(leaf, "group")).ok();
+        let deadline = self.entries.get(&leaf).map(|it| it.deadline);
+        let deadline = deadline.unwrap_or(UnixMillis(result.ended_ms));
+        self.note(leaf, Stage::Ended, deadline);
+    }
+
+    /// Makes a result durable: behind the leaf's records, or in a file of its own where it has none.
+    fn write(&mut self, leaf: LeafId, result: &LeafResult) -> io::Result<()> {
+        let record = encode(Kind::Result, &result.encode_to_vec());
+        match self.entries.get(&leaf).and_then(|it| it.end) {
+            Some(end) => write_at(&self.path(leaf, "held"), end, &record),
+            None => self.create(leaf, &record),
+        }
     }
 
     /// The leaf's result, if it has ended and can be read now.
     pub fn result(&mut self, leaf: LeafId, now: UnixMillis) -> Option<LeafResult> {
-        let kind = match self.stage(leaf)? {
-            Stage::Taken => return None,
-            Stage::Ended => "result",
-            Stage::Acknowledged => "done",
-        };
+        let stage = self.stage(leaf)?;
         if let Some(result) = self.unwritten.get(&leaf) {
             return Some(result.clone());
         }
-        let path = self.path(leaf, kind);
-        let read = match fs::read(&path) {
+        let path = match stage {
+            Stage::Taken => return None,
+            Stage::Ended => self.path(leaf, "held"),
+            Stage::Acknowledged => self.path(leaf, "done"),
+        };
+        let bytes = match fs::read(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 warn!(leaf.id = %leaf, error = %error, "a result cannot be read now; it is tried again");
                 return None;
             }
-            read => read.ok(),
+            read => read.unwrap_or_default(),
         };
-        let result = read.and_then(|it| LeafResult::decode(it.as_slice()).ok());
+        let result = parse(&bytes)
+            .result
+            .and_then(|it| LeafResult::decode(it).ok());
         if let Some(result) = result.filter(|it| it.leaf_id == leaf.to_string()) {
             return Some(result);
         }
@@ -300,7 +383,7 @@ impl Journal {
         let message = "the work ended, but the agent's record of its result is damaged";
         let reason = Reason::AgentFault;
         let lost = bare_result(leaf, Status::Fail, reason, message, now);
-        if kind == "result" {
+        if stage == Stage::Ended {
             self.end(leaf, lost.clone());
         }
         Some(lost)
@@ -316,17 +399,19 @@ impl Journal {
         }
         entry.stage = Stage::Acknowledged;
         if let Some(result) = self.unwritten.remove(&leaf) {
-            // Without its files the leaf would be run again by a repeat after a restart, so the
-            // disk gets one more chance.
-            if write_atomically(&self.path(leaf, "done"), &result.encode_to_vec()).is_ok() {
-                return;
-            }
-        }
-        let done = self.path(leaf, "done");
-        if let Err(error) = fs::rename(self.path(leaf, "result"), &done) {
-            warn!(leaf.id = %leaf, error = %error, "an acknowledged result cannot be set aside");
+            // Without its file the leaf would be run again by a repeat after a restart, so the disk
+            // gets one more chance.
+            self.create(leaf, &encode(Kind::Result, &result.encode_to_vec()))
+                .ok();
         }
         // Not synced: if the name is lost in a crash, the result is sent once more and no harm done.
+        if let Err(error) = fs::rename(self.path(leaf, "held"), self.path(leaf, "done")) {
+            warn!(leaf.id = %leaf, error = %error, "an acknowledged result cannot be set aside");
+        }
+        if self.spares.is_empty() {
+            // Now, when nobody waits. If the disk takes none, the next order will say so.
+            self.spares.make(&self.dir).ok();
+        }
     }
 
     /// Leaves whose results the server has not confirmed, running ones among them.
@@ -361,54 +446,12 @@ impl Journal {
             .enumerate()
             .filter(|(at, (deadline, _))| *at < surplus || now.since(*deadline) > REMEMBERED_MS);
         let old: Vec<LeafId> = old.map(|(_, (_, leaf))| leaf).collect();
-        if old.is_empty() {
-            return;
-        }
-        // An order without a result would be run: it goes first, for good.
-        self.remove(&old, &["order", "begun", "group"]);
-        if sync_parent(&self.dir.join("order")).is_err() {
-            return;
-        }
-        let results = [
-            "done",
-            "order.damaged",
-            "begun.damaged",
-            "result.damaged",
-            "done.damaged",
-        ];
-        self.remove(&old, &results);
         for leaf in old {
+            for kind in ["done", "damaged"] {
+                fs::remove_file(self.path(leaf, kind)).ok();
+            }
             self.entries.remove(&leaf);
         }
-    }
-
-    fn remove(&self, leaves: &[LeafId], kinds: &[&str]) {
-        for leaf in leaves {
-            for kind in kinds {
-                fs::remove_file(self.path(*leaf, kind)).ok();
-            }
-        }
-    }
-
-    fn read_order(&self, leaf: LeafId, kind: &str) -> Kept {
-        let path = self.path(leaf, kind);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                warn!(leaf.id = %leaf, error = %error, "an order cannot be read now");
-                return Kept::Unreadable;
-            }
-            Err(_) => Vec::new(),
-        };
-        let signed = SignedOrder::decode(bytes.as_slice()).ok();
-        let opened = signed.and_then(|signed| {
-            let order = Order::decode(signed.body.as_slice()).ok()?;
-            (order.leaf_id == leaf.to_string()).then(|| Kept::Sound(Box::new((signed, order))))
-        });
-        opened.unwrap_or_else(|| {
-            set_aside(&path);
-            Kept::Damaged
-        })
     }
 
     fn path(&self, leaf: LeafId, kind: &str) -> PathBuf {
@@ -416,50 +459,9 @@ impl Journal {
     }
 }
 
-/// The files of one leaf.
-#[derive(Default)]
-struct Found {
-    order: bool,
-    begun: bool,
-    result: bool,
-    done: bool,
-    /// Any of them was moved aside.
-    damaged: bool,
-}
-
-impl Found {
-    fn note(&mut self, kind: &str) {
-        match kind {
-            "order" => self.order = true,
-            "begun" => self.begun = true,
-            "result" => self.result = true,
-            "done" => self.done = true,
-            kind if kind.ends_with(".damaged") => self.damaged = true,
-            _ => {}
-        }
-    }
-
-    const fn is_leaf(&self) -> bool {
-        self.order || self.begun || self.result || self.done || self.damaged
-    }
-}
-
-/// An order as it lies there.
-enum Kept {
-    Sound(Box<(SignedOrder, Order)>),
-    /// It was moved aside.
-    Damaged,
-    Unreadable,
-}
-
-fn named(path: &Path) -> Option<(LeafId, &str)> {
-    let (leaf, kind) = path.file_name()?.to_str()?.split_once('.')?;
-    Some((leaf.parse().ok()?, kind))
-}
-
-fn set_aside(path: &Path) {
-    warn!(file.path = %path.display(), "a damaged file of the journal was moved aside");
-    fs::rename(path, path.with_added_extension("damaged")).ok();
+fn damaged(leaf: LeafId, now: UnixMillis) -> LeafResult {
+    let message = "the agent's record of the order is damaged; it is not run";
+    bare_result(leaf, Status::Fail, Reason::AgentFault, message, now)
 }
 
 #[cfg(test)]

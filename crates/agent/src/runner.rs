@@ -12,10 +12,7 @@ mod group;
 mod start;
 mod tree;
 
-use std::{
-    future::Future, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
-    time::Duration,
-};
+use std::{future::Future, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use model::{Reason, Verdict};
 use protocol::{answer::OpsReport, work::OpsWork};
@@ -25,6 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::journal::Mark;
 use crate::progress::Progress;
 use capture::Streams;
 use tracing::warn;
@@ -89,11 +87,11 @@ enum Stop {
 /// Runs one command in its own process group, with nothing to read on its standard input, in `/`
 /// and with a minimal environment. The whole tree is killed when `cancel` resolves, at the deadline
 /// and when a stream grows over its limit. What it writes is told to `progress`. Dropping the future kills it too. Where this process is
-/// killed, a later one finds the command by the [`Group`] in `group_file`.
+/// killed, a later one finds the command by the [`Group`] in `mark`.
 pub async fn run(
     work: &OpsWork,
     limits: &Limits,
-    group_file: Option<&Path>,
+    mark: Option<&Mark>,
     progress: &Progress,
     cancel: impl Future<Output = ()>,
 ) -> RunEnd {
@@ -102,8 +100,8 @@ pub async fn run(
         Ok(running) => running,
         Err(error) => return not_started(&error),
     };
-    if let Some(file) = group_file
-        && let Err(error) = running.tree.note(file)
+    if let (Some(mark), Some(group)) = (mark, running.tree.group())
+        && let Err(error) = mark.write(&group)
     {
         warn!(error = %error, "a command's process group cannot be noted");
     }

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::check::{self, Local};
 use crate::inventory;
+use crate::journal::Mark;
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::runner;
@@ -41,10 +42,10 @@ pub struct Job {
     pub time_left: Duration,
     /// The server's clock minus the host's, in ms, where it is known.
     pub clock_offset_ms: Option<i64>,
-    /// A directory of its own, for the bundle.
+    /// A directory of its own, for the bundle; it exists if the work is a check.
     pub work_dir: PathBuf,
     /// Where the process group of a command is noted.
-    pub group_file: Option<PathBuf>,
+    pub mark: Option<Mark>,
     /// Is told what the work does.
     pub progress: Progress,
     /// Resolves when the work is to stop; so does its loss.
@@ -109,10 +110,8 @@ impl Worker {
         };
         match job.work {
             Work::Ops(work) => {
-                let group_file = job.group_file.as_deref();
-                let progress = &job.progress;
-                self.ops(&work, job.time_left, group_file, progress, stop)
-                    .await
+                let (mark, progress) = (job.mark.as_ref(), &job.progress);
+                self.ops(&work, job.time_left, mark, progress, stop).await
             }
             Work::Check(work) => {
                 let offset = job.clock_offset_ms;
@@ -157,7 +156,7 @@ impl Worker {
         &self,
         work: &OpsWork,
         left: Duration,
-        group_file: Option<&Path>,
+        mark: Option<&Mark>,
         progress: &Progress,
         stop: impl Future<Output = Stop>,
     ) -> Finished {
@@ -168,7 +167,7 @@ impl Worker {
             ..runner::Limits::default()
         };
         let mut stopped = None;
-        let end = runner::run(work, &limits, group_file, progress, async {
+        let end = runner::run(work, &limits, mark, progress, async {
             stopped = Some(stop.await);
         })
         .await;
@@ -290,7 +289,7 @@ mod tests {
             time_left,
             clock_offset_ms: None,
             work_dir: PathBuf::new(),
-            group_file: None,
+            mark: None,
             progress: Progress::default(),
             stop: stopped,
         };

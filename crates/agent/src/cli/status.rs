@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{FAILED, Failure, write};
 use crate::config::{self, DataDir};
 use crate::identity::Identity;
+use crate::journal;
 use crate::session::{self, State};
 
 #[derive(Serialize)]
@@ -53,8 +54,6 @@ fn read(data: &DataDir) -> Result<Status, Failure> {
             }
         }
     };
-    let results = std::fs::read_dir(data.journal()).into_iter().flatten();
-    let is_result = |it: &std::fs::DirEntry| it.path().extension().is_some_and(|it| it == "result");
     Ok(Status {
         host_uuid: identity.host_uuid.to_string(),
         server: identity.server.to_string(),
@@ -63,7 +62,7 @@ fn read(data: &DataDir) -> Result<Status, Failure> {
         is_online: state.as_ref().is_some_and(|it| it.is_online),
         connection,
         policy: state.map(|it| it.policy).filter(|it| !it.is_empty()),
-        results_unconfirmed: results.flatten().filter(is_result).count(),
+        results_unconfirmed: journal::unconfirmed(&data.journal()),
     })
 }
 

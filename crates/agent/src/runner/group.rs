@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::process::Pid;
 
@@ -23,13 +24,12 @@ pub struct Group {
 }
 
 impl Group {
-    /// The group of a leader that has not been waited for.
-    pub(crate) fn of(leader: Pid) -> Option<Self> {
-        let stat = Stat::read(leader.as_raw_pid())?;
+    /// The group of a leader that started then.
+    pub(crate) fn of(leader: Pid, started_ticks: u64) -> Option<Self> {
         Some(Self {
-            leader: stat.pid,
-            started_ticks: stat.started_ticks,
-            boot: boot()?,
+            leader: leader.as_raw_pid(),
+            started_ticks,
+            boot: boot()?.to_owned(),
         })
     }
 
@@ -64,9 +64,15 @@ impl fmt::Display for Group {
     }
 }
 
-fn boot() -> Option<String> {
+/// The boot that this process runs in.
+fn boot() -> Option<&'static str> {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    if let Some(known) = BOOT.get() {
+        return Some(known);
+    }
     let text = read::text(Path::new("/proc/sys/kernel/random/boot_id")).ok()?;
-    Some(text.trim().to_owned()).filter(|it| !it.is_empty())
+    let text = text.trim();
+    (!text.is_empty()).then(|| BOOT.get_or_init(|| text.to_owned()).as_str())
 }
 
 #[cfg(test)]
@@ -79,7 +85,9 @@ mod tests {
         let mut command = Command::new("sleep");
         let child = command.arg("1000").process_group(0).spawn().unwrap();
         let leader = i32::try_from(child.id()).unwrap();
-        (child, Group::of(Pid::from_raw(leader).unwrap()).unwrap())
+        let started = Stat::read(leader).unwrap().started_ticks;
+        let group = Group::of(Pid::from_raw(leader).unwrap(), started);
+        (child, group.unwrap())
     }
 
     #[test]

@@ -381,19 +381,36 @@ async fn the_output_that_takes_most_room_as_json_fits_an_answer() {
 }
 
 #[tokio::test]
-async fn the_group_of_a_command_is_noted() {
+async fn a_later_agent_finds_a_command_that_runs_and_nothing_of_one_that_ended() {
     let temp = tempfile::tempdir().unwrap();
-    let file = temp.path().join("group");
-    let end = run(
-        &shell("exit 0"),
-        &Limits::default(),
-        Some(&file),
-        &Progress::default(),
-        pending(),
-    )
-    .await;
-    assert_eq!(end.verdict, Verdict::Success);
-    let text = std::fs::read_to_string(&file).unwrap();
-    let group = Group::parse(&text).expect("a group");
-    assert!(!group.kill(), "nothing is left of it");
+    let now = model::UnixMillis(0);
+    let leaf = model::RootId::new(now, [0; 6]).leaf(1);
+    let order = protocol::order::Order {
+        leaf_id: leaf.to_string(),
+        ..Default::default()
+    };
+    let signed = protocol::frame::SignedOrder {
+        body: prost::Message::encode_to_vec(&order),
+        ..Default::default()
+    };
+    let mut journal = crate::journal::Journal::open(temp.path(), now).unwrap();
+    journal.take(leaf, now, &signed, true).unwrap();
+    let mark = journal.begin(leaf).unwrap();
+    let (work, limits, progress) = (
+        shell("echo here; exec sleep 1000"),
+        Limits::default(),
+        Progress::default(),
+    );
+    let running = run(&work, &limits, Some(&mark), &progress, pending());
+    let mut running = std::pin::pin!(running);
+    // It has written when it has started, and it is noted before its output is read.
+    while progress.changes() == 0 {
+        let turn = tokio::time::timeout(Duration::from_millis(1), running.as_mut());
+        assert!(turn.await.is_err(), "it runs");
+    }
+    let mut later = crate::journal::Journal::open(temp.path(), now).unwrap();
+    assert_eq!(running.await.report.signal, Some(9));
+    let result = later.result(leaf, now).unwrap();
+    let said = String::from_utf8(result.answer).unwrap();
+    assert!(said.contains("it was stopped"), "{said}");
 }

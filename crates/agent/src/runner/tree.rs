@@ -6,8 +6,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::Path,
     time::Duration,
 };
 
@@ -42,10 +40,10 @@ impl Tree {
         }
     }
 
-    /// Writes down how to find it. Not synced: a power cut ends the command, too.
-    pub(super) fn note(&self, file: &Path) -> io::Result<()> {
-        // A command that has ended by now needs no finding.
-        Group::of(self.leader).map_or(Ok(()), |it| fs::write(file, it.to_string()))
+    /// What a later agent finds it by; `None`: it cannot be told.
+    pub(super) fn group(&self) -> Option<Group> {
+        let started_ticks = self.seen.get(&self.leader.as_raw_pid())?;
+        Group::of(self.leader, *started_ticks)
     }
 
     /// Kills all of it. Returns whether anything ran.

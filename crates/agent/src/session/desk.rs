@@ -266,7 +266,9 @@ impl Desk {
             return self.end_without_work(leaf, &not_started(message));
         }
         let deadline = UnixMillis(order.deadline_ms);
-        if let Err(error) = self.journal.take(leaf, deadline, signed) {
+        // A command that starts at once is begun with the same sync that keeps its order.
+        let begins = matches!(work, Work::Ops(_)) && self.has_room();
+        if let Err(error) = self.journal.take(leaf, deadline, signed, begins) {
             warn!(leaf.id = %leaf, error = %error, "an order was not run");
             return self.end_without_work(leaf, &not_started(error.to_string()));
         }
@@ -285,8 +287,13 @@ impl Desk {
         });
     }
 
+    /// Whether what is taken now starts now: what waits has started by then.
+    fn has_room(&self) -> bool {
+        self.running.len() < self.policy.work_at_once_max
+    }
+
     fn start_waiting(&mut self) {
-        while self.running.len() < self.policy.work_at_once_max {
+        while self.has_room() {
             let Some(waiting) = self.waiting.pop_front() else {
                 return;
             };
@@ -302,10 +309,10 @@ impl Desk {
     fn start(&mut self, waiting: Waiting, time_left: Duration) {
         let leaf = waiting.leaf;
         // What only reads may run again after a crash; a command never does.
-        let group_file = match &waiting.work {
+        let mark = match &waiting.work {
             Work::Check(_) | Work::Assets(_) => None,
             Work::Ops(_) => match self.journal.begin(leaf) {
-                Ok(file) => Some(file),
+                Ok(mark) => Some(mark),
                 Err(error) => {
                     warn!(leaf.id = %leaf, error = %error, "an order was not run");
                     return self.end_without_work(leaf, &not_started(error.to_string()));
@@ -313,7 +320,9 @@ impl Desk {
             },
         };
         let work_dir = self.work_dir_of(leaf);
-        if let Err(error) = create_private_dir(&work_dir) {
+        if matches!(waiting.work, Work::Check(_))
+            && let Err(error) = create_private_dir(&work_dir)
+        {
             // Only a bundle needs it, and its absence is reported by the check itself.
             warn!(leaf.id = %leaf, error = %error, "no directory for files of this leaf");
         }
@@ -325,7 +334,7 @@ impl Desk {
             time_left,
             clock_offset_ms: Some(self.clock.offset_ms()),
             work_dir,
-            group_file,
+            mark,
             progress,
             stop: stopped,
         };

@@ -54,6 +54,7 @@ fn bundle() -> Vec<u8> {
 }
 
 fn with_bundle(dir: &Path) -> Finished {
+    std::fs::create_dir_all(dir).unwrap();
     let path = dir.join("bundle.tar.gz");
     std::fs::write(&path, bundle()).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, &bundle());
