@@ -262,6 +262,29 @@ async fn a_process_left_behind_that_keeps_the_output_open_does_not_hold_the_resu
 }
 
 #[tokio::test]
+async fn what_is_left_in_the_group_is_ended_and_a_daemon_of_its_own_session_stays() {
+    let (left, daemon) = (Sleeper::new(), Sleeper::new());
+    let temp = tempfile::tempdir().unwrap();
+    let line = format!(
+        "exec >&- 2>&-; cd {}; sleep {} & setsid -f sh -c 'touch up; exec sleep {}'; \
+         until [ -e up ]; do sleep 0.01; done",
+        temp.path().display(),
+        left.seconds,
+        daemon.seconds
+    );
+    let end = run_whole(&shell(&line)).await;
+    assert!(end.message.contains("was ended"), "{}", end.message);
+    left.are(0).await;
+    daemon.are(1).await;
+    for pid in daemon.running() {
+        let daemon = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(daemon, rustix::process::Signal::KILL).unwrap();
+    }
+    let end = run_whole(&shell("true")).await;
+    assert_eq!(end.message, "exit code 0");
+}
+
+#[tokio::test]
 async fn what_a_command_writes_is_told_as_it_comes() {
     let progress = Progress::default();
     let work = shell("echo out; echo err >&2; exec sleep 1000");
@@ -381,7 +404,7 @@ async fn the_output_that_takes_most_room_as_json_fits_an_answer() {
 }
 
 #[tokio::test]
-async fn a_later_agent_finds_a_command_that_runs_and_nothing_of_one_that_ended() {
+async fn a_later_agent_finds_a_command_by_its_mark_and_ends_it() {
     let temp = tempfile::tempdir().unwrap();
     let now = model::UnixMillis(0);
     let leaf = model::RootId::new(now, [0; 6]).leaf(1);

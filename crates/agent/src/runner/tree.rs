@@ -75,7 +75,8 @@ impl Tree {
 
     /// Kills what is left of the group, and nothing else. Returns whether there was something.
     pub(super) fn kill_group(&self) -> bool {
-        // Nearly always nobody is left, and to ask for that is quicker than to look at every process.
+        // Nearly always no process has the group's number any more, not even a dead one, and to ask
+        // for that is quicker than to look at every process. One that left the group is not meant here.
         if test_kill_process_group(self.leader) == Err(Errno::SRCH) || self.is_number_reused() {
             return false;
         }
