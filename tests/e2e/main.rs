@@ -21,6 +21,7 @@ mod database_loss;
 mod database_tls;
 mod disk;
 mod fix;
+mod foreign;
 mod house;
 mod inventory;
 mod labels;

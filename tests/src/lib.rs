@@ -11,18 +11,22 @@
 
 mod agent;
 mod disk;
+mod foreign;
 mod http;
 mod postgres;
 mod program;
+mod proxy;
 mod server;
 mod volume;
 mod wait;
 
 pub use agent::Agent;
 pub use disk::{Disk, Sickness};
+pub use foreign::Foreign;
 pub use http::{Reply, Request, now_ms, unique};
 pub use postgres::{Postgres, give, new_database, postgres_tool};
 pub use program::{Program, Said, binary, run, shell};
+pub use proxy::ConnectProxy;
 pub use server::{ROOT_ID, ROOT_SECRET, Server};
 pub use volume::Volume;
 pub use wait::{PATIENCE, until};

@@ -6,6 +6,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Says what cannot be tested here, past the capture of output: nobody is to take one way for the other.
+pub(crate) fn say_aloud(line: &str) {
+    let told = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    told.expect("standard error");
+}
+
 /// Mounted until this goes away.
 #[derive(Debug)]
 pub struct Volume {
@@ -56,10 +62,7 @@ impl Volume {
         match self.mount() {
             Ok(()) => Some(self),
             Err(said) => {
-                // Past the capture of output: nobody is to take one way for the other.
-                let said = format!("nothing can be mounted here: {instead} ({said})\n");
-                let told = std::io::stderr().write_all(said.as_bytes());
-                told.expect("standard error");
+                say_aloud(&format!("nothing can be mounted here: {instead} ({said})"));
                 None
             }
         }

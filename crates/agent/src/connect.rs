@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use model::limits;
 use protocol::endpoint::Endpoint;
 use protocol::tls::{self, Fingerprint};
@@ -21,12 +23,18 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::resolve;
+
 mod proxy;
 
 use proxy::Proxy;
 
 /// Time to set up one TCP connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long one address is waited for before the next one is tried too (RFC 8305, 5).
+const NEXT_ADDRESS_MS: u64 = 250;
+/// Addresses of a name that are tried.
+const ADDRESSES_MAX: usize = 8;
 /// Buffers of an idle connection, in bytes.
 const BUFFER_BYTES: usize = 4 << 10;
 
@@ -42,7 +50,7 @@ pub type Socket = WebSocketStream<Box<dyn Wire>>;
 pub enum Error {
     /// The name has no address.
     #[error("the name `{0}` cannot be resolved")]
-    Resolve(String, #[source] io::Error),
+    Resolve(String, #[source] resolve::Error),
     /// Nobody listens there.
     #[error("{0} refuses connections: is the server running there?")]
     Refused(String),
@@ -53,7 +61,7 @@ pub enum Error {
     #[error("{0} cannot be reached")]
     Unreachable(String, #[source] io::Error),
     /// The proxy in the environment is no address.
-    #[error("`{0}` in HTTPS_PROXY is not a proxy address: write http://HOST:PORT")]
+    #[error("`{0}` in the environment is not a proxy address: write http://HOST:PORT")]
     BadProxy(String),
     /// The proxy does not let it through.
     #[error("the proxy {proxy} refuses to connect to the server: {answer}")]
@@ -182,40 +190,53 @@ impl Route {
     }
 }
 
+/// Host and port of the proxy that the environment names for the way to a server.
+pub(crate) fn proxy_to(endpoint: &Endpoint) -> Option<String> {
+    let proxy = Proxy::from_environment(endpoint).ok().flatten();
+    proxy.map(|it| it.authority())
+}
+
 fn is_wrong_pin(error: &io::Error) -> bool {
     let cause = error.get_ref().and_then(|it| it.downcast_ref());
     let ours = CertificateError::ApplicationVerificationFailure;
     matches!(cause, Some(rustls::Error::InvalidCertificate(it)) if *it == ours)
 }
 
-/// Connects to the first address of `host` that answers.
+/// Connects to the first address of `host` that answers. Tries them one after the other, and does
+/// not wait for the end of one before it begins with the next.
 async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| Error::Resolve(host.to_owned(), error))?
-        .collect();
+    let found = resolve::addresses(host).await;
+    let found = found.map_err(|error| Error::Resolve(host.to_owned(), error))?;
+    let addresses = found.addresses.into_iter().take(ADDRESSES_MAX);
+    let trials = (0..).zip(addresses).map(|(number, address)| async move {
+        tokio::time::sleep(Duration::from_millis(NEXT_ADDRESS_MS * number)).await;
+        connect(SocketAddr::new(address, port)).await
+    });
+    let mut trials: FuturesUnordered<_> = trials.collect();
     let mut last = None;
-    for address in addresses {
-        match timeout(CONNECT_TIME_MAX, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Frames are small and one waits for the other: without this each would wait too.
-                stream.set_nodelay(true).ok();
-                return Ok(stream);
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                last = Some(Error::Refused(address.to_string()));
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                last = Some(Error::TimedOut(address.to_string()));
-            }
-            Ok(Err(error)) => last = Some(Error::Unreachable(address.to_string(), error)),
-            Err(_) => last = Some(Error::TimedOut(address.to_string())),
+    while let Some(tried) = trials.next().await {
+        match tried {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| {
-        let empty = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-        Error::Resolve(host.to_owned(), empty)
-    }))
+    Err(last.unwrap_or_else(|| Error::Resolve(host.to_owned(), resolve::Error::NoAddress)))
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, Error> {
+    let connecting = timeout(CONNECT_TIME_MAX, TcpStream::connect(address)).await;
+    match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(stream) => {
+            // Frames are small and one waits for the other: without this each would wait too.
+            stream.set_nodelay(true).ok();
+            Ok(stream)
+        }
+        Err(error) => Err(match error.kind() {
+            io::ErrorKind::ConnectionRefused => Error::Refused(address.to_string()),
+            io::ErrorKind::TimedOut => Error::TimedOut(address.to_string()),
+            _ => Error::Unreachable(address.to_string(), error),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -243,6 +264,14 @@ mod tests {
         // Longer than a name may be, so that no resolver needs to be asked.
         let nowhere = dial(&"x".repeat(300), 1).await.unwrap_err();
         assert!(matches!(nowhere, Error::Resolve(..)));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_does_not_keep_the_others_from_being_tried() {
+        let (listener, endpoint) = listener().await;
+        // `localhost` is ::1 too, where nobody listens on this port.
+        let stream = dial("localhost", endpoint.port).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
     }
 
     #[tokio::test]

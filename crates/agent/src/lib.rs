@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod journal;
 pub mod policy;
 pub mod progress;
+pub mod resolve;
 pub mod runner;
 pub mod session;
 pub mod work;

@@ -248,5 +248,8 @@ pub const BUNDLE_WRITES_MAX: usize = 32;
 pub const ADDRESS_ENROLMENTS_PER_MINUTE: i64 = 600;
 /// Enrolments with one install code in a minute.
 pub const CODE_ENROLMENTS_PER_MINUTE: i64 = 6_000;
-/// Addresses or codes whose rate is remembered at once; beyond, enrolments are refused.
-pub const ENROLMENT_RATES_MAX: usize = 65_536;
+/// Downloads of the checker, and sessions of checkers, from one IPv4 address or IPv6 /64 in a minute;
+/// loopback addresses are not counted.
+pub const ADDRESS_CHECKERS_PER_MINUTE: i64 = 120;
+/// Addresses or codes whose rate is remembered at once; beyond, others are refused.
+pub const RATES_MAX: usize = 65_536;

@@ -1,5 +1,6 @@
 //! What is fetched without a signature: bundles by their signed address, the checker, health.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -10,8 +11,8 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 
-use crate::app::App;
-use crate::gateway::plain;
+use crate::app::{App, Peer};
+use crate::gateway::{Purpose, plain};
 use crate::service::Denied;
 
 /// The signed part of a bundle's address.
@@ -68,7 +69,21 @@ fn chunks(file: File) -> Body {
 }
 
 /// The stand-alone checker.
-pub(crate) async fn checker(State(app): State<App>) -> Response<Body> {
+pub(crate) async fn checker(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+) -> Response<Body> {
+    let Extension(peer) = peer.unwrap_or_default();
+    let (rates, now) = (&app.gateway.rates, app.clock.now());
+    if let Err(wait_ms) = rates.take_address(Purpose::Download, peer.address, now) {
+        let text = "too many downloads from this address: try again later\n";
+        let mut response = plain(StatusCode::TOO_MANY_REQUESTS, text);
+        let seconds = u64::try_from(wait_ms).unwrap_or_default().div_ceil(1_000);
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+        return response;
+    }
     match app.checker.program().await {
         Ok(program) => {
             let size = u64::try_from(program.bytes.len()).unwrap_or_default();

@@ -1,9 +1,9 @@
 //! The agents' entrance: a WebSocket session per connected host or stand-alone checker.
 
-mod enrolments;
 mod greeting;
 mod intake;
 mod progress;
+mod rates;
 mod report;
 mod session;
 mod socket;
@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Peer};
 use crate::listen::Place;
-use enrolments::Enrolments;
+pub(crate) use rates::Purpose;
+use rates::Rates;
 use socket::{Socket, accept_key};
 
 /// Owns the tasks of all sessions, so that a stopping node can wait for them.
@@ -32,7 +33,7 @@ pub(crate) struct Gateway {
     /// Tells every session to end.
     pub(crate) shutdown: CancellationToken,
     next_session: std::sync::atomic::AtomicU64,
-    enrolments: Enrolments,
+    pub(crate) rates: Rates,
     /// Leaves that a stand-alone checker is at.
     checked: Arc<Mutex<HashSet<LeafId>>>,
 }

@@ -19,12 +19,12 @@ use super::probe::{Step, Verdict, finding};
 use super::profile::{Protocol, Trust};
 use super::resolver::{self, Reply};
 use super::subject::Target;
-use super::{Context, http, redact, tls};
+use super::{Context, http, tls};
+use crate::connect::proxy_to;
+use crate::resolve::{self, Found, Source};
 
 /// Addresses of a name that are tried, side by side.
 const ADDRESSES_MAX: usize = 6;
-/// Environment variables that name a proxy.
-const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Time limits of the steps, in ms.
 struct Limits {
@@ -117,7 +117,7 @@ async fn steps_to(context: &Context, target: &Target) -> Vec<Step> {
             addresses
         }
         Err(verdict) => {
-            journey.took(verdict);
+            journey.took(unless_by_proxy(server, verdict));
             return journey.ends("the server's name was not resolved");
         }
     };
@@ -131,7 +131,7 @@ async fn steps_to(context: &Context, target: &Target) -> Vec<Step> {
             stream
         }
         Err(verdict) => {
-            journey.took(verdict);
+            journey.took(unless_by_proxy(server, verdict));
             return journey.ends("there was no connection to the server");
         }
     };
@@ -208,27 +208,44 @@ async fn resolve(
     limits: &Limits,
 ) -> Result<(Vec<SocketAddr>, Verdict), Verdict> {
     let host = server.host.as_str();
-    if let Ok(address) = host.parse::<IpAddr>() {
-        let verdict =
-            Verdict::skipped(format!("{host} is an address: there is no name to resolve"));
-        return Ok((vec![(address, server.port).into()], verdict));
-    }
-    let looking = tokio::net::lookup_host((host, server.port));
-    let why = match timeout(Duration::from_millis(limits.name), looking).await {
-        Ok(Ok(found)) => {
-            let mut addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-            addresses.dedup();
-            if !addresses.is_empty() {
-                let shown: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
-                let verdict = Verdict::clear(format!("{host} is {}", shown.join(", ")));
-                return Ok((addresses, verdict));
-            }
-            format!("{host} has no address")
+    let looking = resolve::addresses(host);
+    let limit = Duration::from_millis(limits.name);
+    let why = match timeout(limit, looking).await {
+        Ok(Ok(Found { addresses, source })) => {
+            let verdict = match source {
+                Source::Itself => {
+                    let note = format!("{host} is an address: there is no name to resolve");
+                    Verdict::skipped(note)
+                }
+                Source::Getent => clear_name(host, &addresses, source),
+                Source::Hosts | Source::Dns => {
+                    match timeout(limit, resolve::ask_getent(host)).await {
+                        Ok(Some(known)) if known.is_empty() => unknown_to_host(server, source),
+                        _ => clear_name(host, &addresses, source),
+                    }
+                }
+            };
+            let addresses = addresses.into_iter().take(ADDRESSES_MAX);
+            let addresses = addresses.map(|it| (it, server.port).into()).collect();
+            return Ok((addresses, verdict));
         }
         Ok(Err(error)) => format!("resolving {host}: {error}"),
         Err(_) => format!("resolving {host}: no answer within {} ms", limits.name),
     };
     Err(judge_name(server, why, &resolver::ask_all(host).await))
+}
+
+fn clear_name(host: &str, addresses: &[IpAddr], source: Source) -> Verdict {
+    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    Verdict::clear(format!("{host} is {} {source}", shown.join(", ")))
+}
+
+/// The agent finds the name all the same, but programs that use the C library do not.
+fn unknown_to_host(server: &Endpoint, source: Source) -> Verdict {
+    let host = &server.host;
+    let note = format!("{host} is known {source}, but getent finds no address");
+    let evidence = vec![note.clone(), "see /etc/nsswitch.conf".to_owned()];
+    Verdict::of(note, vec![found(Cause::NameNotResolved, server, evidence)])
 }
 
 /// The name's fault or the name servers'? Without a clear sign neither.
@@ -274,11 +291,7 @@ async fn connect(
     while let Some(ended) = trials.join_next().await {
         match ended {
             Ok((address, Ok(stream))) => {
-                let mut note = format!("connected to {address}");
-                if let Some(proxy) = proxy() {
-                    note = format!("{note}; {proxy}");
-                }
-                return Ok((stream, Verdict::clear(note)));
+                return Ok((stream, Verdict::clear(format!("connected to {address}"))));
             }
             Ok((address, Err(error))) => failures.push((address, error)),
             Err(_) => {}
@@ -288,13 +301,15 @@ async fn connect(
     Err(judge_connection(server, &failures, limits.connect))
 }
 
-/// A proxy in the environment, without its password.
-fn proxy() -> Option<String> {
-    let (name, value) = PROXY_VARIABLES
-        .iter()
-        .find_map(|name| Some((*name, std::env::var(name).ok()?)))?;
-    let (value, _) = redact::redact(&value);
-    Some(format!("the environment names a proxy: {name}={value}"))
+/// Where the environment names a proxy, the direct way need not work.
+fn unless_by_proxy(server: &Endpoint, verdict: Verdict) -> Verdict {
+    match proxy_to(server) {
+        Some(proxy) => {
+            let note = format!("{}; the environment names the proxy {proxy}", verdict.note);
+            Verdict::skipped(note)
+        }
+        None => verdict,
+    }
 }
 
 /// How much a failure says, and its cause. Of several addresses the most telling one counts: a
@@ -358,7 +373,7 @@ mod tests {
         };
         let denied = Reply::Answer {
             code: 3,
-            records: 0,
+            addresses: 0,
         };
         let judge = |all: &[Reply]| judge_name(&server(), "resolving: x".into(), &replies(all));
         assert_eq!(causes(&judge(&[Reply::Silence, Reply::Silence])), [2302]);
@@ -366,13 +381,13 @@ mod tests {
         assert_eq!(
             causes(&judge(&[Reply::Answer {
                 code: 2,
-                records: 0
+                addresses: 0
             }])),
             [2301]
         );
         let slow = judge(&[Reply::Answer {
             code: 0,
-            records: 1,
+            addresses: 1,
         }]);
         assert_eq!(
             slow.outcome,

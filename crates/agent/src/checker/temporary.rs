@@ -17,10 +17,18 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Makes one under the host's directory for temporary files.
+    /// Makes one under the first of the host's directories for temporary files that takes it.
     pub(super) fn new() -> Result<Self, Error> {
-        let parent = std::env::temp_dir();
-        let failed = |error| Error::Temporary(parent.clone(), error);
+        let usual = std::env::temp_dir();
+        let others = ["/tmp", "/var/tmp", "/dev/shm", "/run"].map(PathBuf::from);
+        let made = Self::under(&usual);
+        others.iter().fold(made, |made, it| {
+            made.or_else(|why| Self::under(it).map_err(|_| why))
+        })
+    }
+
+    fn under(parent: &Path) -> Result<Self, Error> {
+        let failed = |error| Error::Temporary(parent.to_owned(), error);
         let mut name = [0; 8];
         let random = SystemRandom::new().fill(&mut name);
         random.map_err(|_| failed(io::Error::other("no random numbers")))?;

@@ -1,7 +1,7 @@
 //! `sickbay-agent check`: one check here and now, reported to nobody or, with the argument of a manual
 //! command, into its leaf.
 
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use protocol::answer::Answer;
 use protocol::manual::ManualArgument;
 use protocol::work::CheckWork;
 
-use super::terminal::{say, write};
+use super::terminal::{is_coloured, say, write};
 use super::{FAILED, Failure, UNREACHABLE, USAGE, told_to_stop};
 use crate::check::profile::{OWN, PROFILES_DIR};
 use crate::check::{self, Local};
@@ -131,7 +131,7 @@ fn show(answer: &Answer, json: bool) {
     match &answer.check {
         Some(report) if json => write(&serde_json::to_string_pretty(report).unwrap_or_default()),
         None if json => write(&serde_json::to_string_pretty(answer).unwrap_or_default()),
-        Some(report) => write(check::render(report, std::io::stdout().is_terminal()).trim_end()),
+        Some(report) => write(check::render(report, is_coloured(&io::stdout())).trim_end()),
         None if answer.message.is_empty() => say("done"),
         None => say(&answer.message),
     }
@@ -141,15 +141,17 @@ fn conclude(checked: &Checked) -> u8 {
     if let Some(why) = &checked.unreported {
         say(&format!("sickbay-agent: this could not be reported: {why}"));
     }
-    if let Some(bundle) = checked
-        .bundle
-        .as_ref()
-        .filter(|_| checked.unreported.is_some())
-    {
-        say(&format!(
-            "sickbay-agent: the log bundle lies in {}",
-            bundle.display()
-        ));
+    if checked.unreported.is_some() {
+        say(
+            "sickbay-agent: hand what is printed above to whoever asked for this; or run the same command \
+             again when the server can be reached: it reports then, unless its task has ended",
+        );
+        if let Some(bundle) = &checked.bundle {
+            let path = bundle.display();
+            say(&format!(
+                "sickbay-agent: the log bundle, without secrets, lies in {path}: hand it over too"
+            ));
+        }
     }
     match (checked.is_healthy, &checked.unreported) {
         (false, _) => FAILED,

@@ -16,6 +16,12 @@ pub(super) fn say(text: &str) {
     writeln!(io::stderr(), "{text}").ok();
 }
 
+/// Whether what is written there may be coloured: a terminal, and nobody said no (no-color.org).
+pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    stream.is_terminal() && !refused
+}
+
 /// Sends the log to standard error, at the level of `SICKBAY_LOG`, or else `usual`.
 pub(super) fn start_log(usual: LevelFilter) {
     let level = match std::env::var("SICKBAY_LOG").as_deref() {
@@ -29,7 +35,7 @@ pub(super) fn start_log(usual: LevelFilter) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(is_coloured(&io::stderr()))
         .with_target(false)
         // A log that cannot be written, as on a full disk, must not end what writes it.
         .log_internal_errors(false)

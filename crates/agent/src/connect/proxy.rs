@@ -1,9 +1,12 @@
-//! The way through an HTTP proxy: `HTTPS_PROXY`, `NO_PROXY` and the CONNECT method (RFC 9110, 9.3.6).
+//! The way through an HTTP proxy: `https_proxy`, `all_proxy`, `no_proxy`, in small letters first and then
+//! in capitals, as curl reads them, and the CONNECT method (RFC 9110, 9.3.6).
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use percent_encoding::percent_decode_str;
 use protocol::endpoint::Endpoint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -28,12 +31,19 @@ pub(super) struct Proxy {
 impl Proxy {
     /// The proxy that the environment names for TLS to `endpoint`.
     pub(super) fn from_environment(endpoint: &Endpoint) -> Result<Option<Self>, Error> {
-        let read = |upper, lower| {
-            let value = std::env::var(upper).or_else(|_| std::env::var(lower));
-            value.unwrap_or_default()
+        Self::named_by(endpoint, |name| std::env::var(name).ok())
+    }
+
+    fn named_by(
+        endpoint: &Endpoint,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, Error> {
+        let read = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|it| variable(it));
+            values.find(|it| !it.is_empty()).unwrap_or_default()
         };
-        let proxy = read("HTTPS_PROXY", "https_proxy");
-        let exempt = read("NO_PROXY", "no_proxy");
+        let proxy = read(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]);
+        let exempt = read(&["no_proxy", "NO_PROXY"]);
         let through = endpoint.tls && !endpoint.is_loopback() && !proxy.is_empty();
         if through && !is_exempt(&endpoint.host, &exempt) {
             Self::parse(&proxy).map(Some)
@@ -60,14 +70,23 @@ impl Proxy {
         Ok(Self {
             host: parsed.host,
             port: if named { parsed.port } else { 80 },
-            login: login.map(|it| BASE64.encode(it.as_bytes())),
+            // In an address, what is special there is percent-encoded (RFC 3986, 3.2.1).
+            login: login.map(|it| {
+                let bytes: Vec<u8> = percent_decode_str(it).collect();
+                BASE64.encode(&bytes)
+            }),
         })
+    }
+
+    /// `HOST:PORT`.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// A connection to `endpoint` through this proxy.
     pub(super) async fn open(&self, endpoint: &Endpoint) -> Result<TcpStream, Error> {
         let mut stream = dial(&self.host, self.port).await?;
-        let named = format!("the proxy {}:{}", self.host, self.port);
+        let named = format!("the proxy {}", self.authority());
         let answer = timeout(ANSWER_TIME_MAX, self.ask(&mut stream, endpoint)).await;
         let answer = answer
             .map_err(|_| Error::TimedOut(named.clone()))?
@@ -78,7 +97,7 @@ impl Proxy {
             return Ok(stream);
         }
         Err(Error::ProxyRefused {
-            proxy: format!("{}:{}", self.host, self.port),
+            proxy: self.authority(),
             answer: answer.escape_debug().take(200).collect(),
         })
     }
@@ -102,15 +121,39 @@ impl Proxy {
     }
 }
 
-/// Whether `NO_PROXY` covers the host: `*`, the host itself, or a domain that it is under.
+/// Whether `no_proxy` covers the host: `*`, the host itself, a domain that it is under, or a network.
 fn is_exempt(host: &str, list: &str) -> bool {
-    list.split(',').map(str::trim).any(|item| {
-        let domain = item.trim_start_matches('.');
+    list.split([',', ' ']).any(|item| {
+        let domain = item.trim_start_matches("*.").trim_start_matches('.');
         let is_under = || {
-            host.strip_suffix(domain)
-                .is_some_and(|head| head.ends_with('.'))
+            let cut = host.len().checked_sub(domain.len());
+            let parts = cut.and_then(|it| host.split_at_checked(it));
+            parts.is_some_and(|(head, tail)| {
+                tail.eq_ignore_ascii_case(domain) && (head.is_empty() || head.ends_with('.'))
+            })
         };
-        item == "*" || (!domain.is_empty() && (host == domain || is_under()))
+        item == "*" || (!domain.is_empty() && is_under()) || is_in_network(host, item)
+    })
+}
+
+/// Whether the host is an address in the network, such as `10.0.0.0/8` (RFC 4632, 3.1).
+fn is_in_network(host: &str, network: &str) -> bool {
+    let parts = network.split_once('/').and_then(|(address, length)| {
+        let numbers = (bits(host)?, bits(address)?);
+        Some((numbers, length.parse::<u32>().ok()?))
+    });
+    let Some((((host, width), (network, same)), length)) = parts else {
+        return false;
+    };
+    let differing = (host ^ network).checked_shr(width.saturating_sub(length));
+    width == same && length <= width && differing.unwrap_or_default() == 0
+}
+
+/// An address as a number, and its width in bits.
+fn bits(text: &str) -> Option<(u128, u32)> {
+    Some(match text.parse().ok()? {
+        IpAddr::V4(it) => (u32::from(it).into(), u32::BITS),
+        IpAddr::V6(it) => (it.into(), u128::BITS),
     })
 }
 
@@ -137,6 +180,7 @@ mod tests {
                 proxy("proxy.example", 443, None),
             ),
             ("http://u:p@h@[::1]:8", proxy("::1", 8, Some("u:p@h"))),
+            ("http://u:p%40%2f@p:8", proxy("p", 8, Some("u:p@/"))),
         ] {
             assert_eq!(Proxy::parse(text).unwrap(), expected, "{text}");
         }
@@ -149,20 +193,58 @@ mod tests {
 
     #[test]
     fn exemptions_are_hosts_and_domains() {
-        let list = "localhost, .corp.example,db.example";
+        let list =
+            "localhost, .corp.example,DB.example *.web.example,10.0.0.0/8,fd00::/8,192.0.2.7";
         for host in [
             "localhost",
             "a.corp.example",
             "corp.example",
-            "x.db.example",
+            "x.db.Example",
+            "x.web.example",
+            "10.255.0.1",
+            "fd12::1",
+            "192.0.2.7",
         ] {
             assert!(is_exempt(host, list), "{host}");
         }
-        for host in ["example", "xcorp.example", "a.example"] {
+        for host in [
+            "example",
+            "xcorp.example",
+            "a.example",
+            "11.0.0.1",
+            "fe80::1",
+            "::a00:1",
+            "192.0.2.70",
+        ] {
             assert!(!is_exempt(host, list), "{host}");
         }
+        assert!(is_exempt("192.0.2.1", "0.0.0.0/0") && is_exempt("::1", "::/0"));
+        assert!(!is_exempt("192.0.2.1", "0.0.0.0/33") && !is_exempt("10.0.0.1", "10.0.0.0/x"));
         assert!(is_exempt("any", "*"));
         assert!(!is_exempt("any", ""));
+    }
+
+    #[test]
+    fn the_environment_is_read_as_curl_reads_it() {
+        let named = |endpoint: &str, set: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                let found = set.iter().find(|(it, _)| *it == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let proxy = Proxy::named_by(&endpoint.parse().unwrap(), variable);
+            proxy.unwrap().map(|it| it.host)
+        };
+        let remote = "https://sickbay.example:8443";
+        let (small, capital) = (("https_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:1"));
+        assert_eq!(named(remote, &[capital, small]).as_deref(), Some("a"));
+        assert_eq!(
+            named(remote, &[("https_proxy", ""), capital]).as_deref(),
+            Some("b")
+        );
+        assert_eq!(named(remote, &[("ALL_PROXY", "c:1")]).as_deref(), Some("c"));
+        assert_eq!(named(remote, &[("http_proxy", "http://d:1")]), None);
+        assert_eq!(named(remote, &[small, ("NO_PROXY", ".example")]), None);
+        assert_eq!(named("https://127.0.0.1:1", &[small]), None);
     }
 
     #[tokio::test]

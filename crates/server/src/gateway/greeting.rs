@@ -13,6 +13,7 @@ use store::{Host, NewHost};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::intake;
+use super::rates::Purpose;
 use super::socket::Socket;
 use crate::app::{App, Peer};
 use crate::service::install_code;
@@ -61,10 +62,11 @@ fn refused(code: &str, message: impl Into<String>) -> Denied {
     })
 }
 
-fn too_fast(wait_ms: i64) -> Denied {
+/// What too many do at the same time.
+fn too_fast(what: &str, wait_ms: i64) -> Denied {
     Denied::Refused(Refused {
         code: refusal::BUSY.to_owned(),
-        message: "too many hosts enrol at the same time: try again later".to_owned(),
+        message: format!("too many {what} at the same time: try again later"),
         retry: true,
         retry_after_ms: u64::try_from(wait_ms).unwrap_or_default(),
     })
@@ -108,7 +110,7 @@ where
         ));
     }
     if !hello.ticket.is_empty() {
-        return checker(app, &hello).await;
+        return checker(app, &hello, peer).await;
     }
     let message = session_message(&nonce, &hello.host_uuid);
     UnparsedPublicKey::new(&ED25519, &hello.public_key)
@@ -167,10 +169,9 @@ async fn known(app: &App, hello: &Hello) -> Result<Guest, Denied> {
 
 async fn enrol(app: &App, hello: &Hello, peer: Peer) -> Result<Guest, Denied> {
     let now = app.clock.now();
-    let enrolments = &app.gateway.enrolments;
-    enrolments
-        .take_address(peer.address, now)
-        .map_err(too_fast)?;
+    let rates = &app.gateway.rates;
+    let from_address = rates.take_address(Purpose::Enrolment, peer.address, now);
+    from_address.map_err(|it| too_fast("hosts enrol", it))?;
     if let Some(host) = app.store.host_of_key(&hello.public_key).await? {
         // An enrolment whose welcome was lost: the host has its name already.
         return Ok(Guest::Newcomer { host });
@@ -188,7 +189,8 @@ async fn enrol(app: &App, hello: &Hello, peer: Peer) -> Result<Guest, Denied> {
     let unreadable = || refused(refusal::BAD_FRAME, "the host's facts cannot be read");
     let facts = intake::facts(&hello.facts).ok_or_else(unreadable)?;
     let facts_json = serde_json::to_string(&facts).map_err(|_| unreadable())?;
-    enrolments.take_code(&code_id, now).map_err(too_fast)?;
+    let with_code = rates.take_code(&code_id, now);
+    with_code.map_err(|it| too_fast("hosts enrol", it))?;
     if !app.store.install_code_use(&code_id).await? {
         let message = "the install code is used up: make one with `sickbay install-code create`";
         return Err(refused(refusal::EXPIRED_INSTALL_CODE, message));
@@ -212,7 +214,10 @@ async fn enrol(app: &App, hello: &Hello, peer: Peer) -> Result<Guest, Denied> {
     Ok(Guest::Newcomer { host })
 }
 
-async fn checker(app: &App, hello: &Hello) -> Result<Guest, Denied> {
+async fn checker(app: &App, hello: &Hello, peer: Peer) -> Result<Guest, Denied> {
+    let (rates, now) = (&app.gateway.rates, app.clock.now());
+    let from_address = rates.take_address(Purpose::Checker, peer.address, now);
+    from_address.map_err(|it| too_fast("checkers report", it))?;
     let wrong = || {
         let message =
             "this manual command is not valid, or its task has ended: copy the current one";
