@@ -34,16 +34,23 @@ pub(crate) use places::{Block, Place};
 use places::{Places, connections_max};
 use stall::Stall;
 
+/// How TLS is spoken, and what those get who do not speak it.
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) in_the_open: Router,
+}
+
 /// Accepts connections until `shutdown`, then waits for the requests that run.
 pub(crate) async fn serve(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     router: Router,
     shutdown: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
     let places = Places::new(connections_max());
-    let handshakes = tls.map(|it| Arc::new(Handshakes::new(Arc::clone(it.config()))));
+    let (acceptor, in_the_open) = tls.map(|it| (it.acceptor, it.in_the_open)).unzip();
+    let handshakes = acceptor.map(|it| Arc::new(Handshakes::new(Arc::clone(it.config()))));
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -69,6 +76,7 @@ pub(crate) async fn serve(
             },
             place: Arc::new(place),
             router: router.clone(),
+            in_the_open: in_the_open.clone(),
         };
         let (handshakes, shutdown) = (handshakes.clone(), shutdown.clone());
         tasks.spawn(door.connection(Stall::new(stream, limit), handshakes, shutdown));
@@ -93,11 +101,12 @@ struct Door {
     peer: Peer,
     place: Arc<Place>,
     router: Router,
+    in_the_open: Option<Router>,
 }
 
 impl Door {
     async fn connection(
-        self,
+        mut self,
         stream: Stall<TcpStream>,
         handshakes: Option<Arc<Handshakes>>,
         shutdown: CancellationToken,
@@ -107,8 +116,19 @@ impl Door {
         };
         let address = self.peer.address;
         let limit = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
-        match tokio::time::timeout(limit, handshakes.accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, shutdown).await,
+        let accepting = async {
+            match self.in_the_open.take() {
+                Some(router) if speaks_http(stream.inner()).await => Ok(Err((stream, router))),
+                _ => handshakes.accept(stream).await.map(Ok),
+            }
+        };
+        match tokio::time::timeout(limit, accepting).await {
+            Ok(Ok(Ok(stream))) => self.http(stream, shutdown).await,
+            Ok(Ok(Err((stream, router)))) => {
+                self.router = router;
+                self.peer.secure = false;
+                self.http(stream, shutdown).await;
+            }
             Ok(Err(error)) => {
                 tracing::debug!(peer.address = %address, %error, "a TLS handshake failed")
             }
@@ -167,6 +187,13 @@ async fn in_time(
     }
 }
 
+/// Whether the first word is one of HTTP: a method, where TLS has a number (RFC 8446, 5.1).
+async fn speaks_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    let peeked = stream.peek(&mut first).await;
+    peeked.is_ok() && first.iter().all(u8::is_ascii_uppercase)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -185,6 +212,44 @@ mod tests {
         let quick = async { Ok(plain(StatusCode::OK, "ok")) };
         let answer = in_time(Duration::from_secs(60), quick).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn who_speaks_no_tls_gets_what_is_in_the_open() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let private = made.signing_key.serialize_der();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![made.cert.der().clone()],
+                rustls::pki_types::PrivateKeyDer::Pkcs8(private.into()),
+            )
+            .unwrap();
+        let tls = Tls {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            in_the_open: Router::new().route("/open", any(async || "open")),
+        };
+        let router = Router::new().route("/secret", any(async || "secret"));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, Some(tls), router, stop.clone()));
+        for (path, status) in [("/open", "200 OK"), ("/secret", "404 Not Found")] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{answer}"
+            );
+        }
+        stop.cancel();
+        serving.await.unwrap();
     }
 
     #[tokio::test]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::{any, get};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +21,8 @@ use crate::certificate::{Certificate, CertificateSource};
 use crate::clock::{Clock, SteadyClock};
 use crate::database::{self, Database};
 use crate::engine::{Engine, Signer};
-use crate::gateway::{Gateway, agent_door};
+use crate::gateway::{Gateway, agent_door, plain};
+use crate::listen::Tls;
 use crate::retention::{Keeper, Retention};
 use crate::service::access::Access;
 use crate::service::host::Hosts;
@@ -94,7 +95,7 @@ pub struct Node {
     router: Router,
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     root_key: RootKey,
     fingerprint: Option<String>,
     retention: Retention,
@@ -148,10 +149,13 @@ impl Node {
         .await?;
         Ok(Self {
             router: router(app.clone()),
+            tls: certificate.map(|it| Tls {
+                acceptor: it.acceptor,
+                in_the_open: in_the_open(app.clone()),
+            }),
             app,
             listener,
             address,
-            tls: certificate.map(|it| it.acceptor),
             root_key,
             fingerprint,
             retention: options.retention,
@@ -344,6 +348,21 @@ async fn order_key(store: &dyn Store, sealer: &Sealer) -> Result<Ed25519KeyPair,
     let stored = store.setting_put_new(NAME, sealed).await?;
     let key = sealer.open_sealed(NAME, &stored).map_err(|_| Error::Key)?;
     Ed25519KeyPair::from_pkcs8(&key).map_err(|_| Error::Key)
+}
+
+/// What needs no TLS where it is spoken: the checker, which is no secret and is compared with a digest
+/// that came another way. There are hosts whose tools speak no TLS that is taken here.
+fn in_the_open(app: App) -> Router {
+    let elsewhere = || async {
+        plain(
+            StatusCode::BAD_REQUEST,
+            "TLS is spoken here: use https://\n",
+        )
+    };
+    Router::new()
+        .route("/checker/sickbay-agent", get(download::checker))
+        .fallback(elsewhere)
+        .with_state(app)
 }
 
 fn router(app: App) -> Router {

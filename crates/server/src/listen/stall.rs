@@ -30,6 +30,11 @@ impl<S> Stall<S> {
         }
     }
 
+    /// What is watched.
+    pub(super) const fn inner(&self) -> &S {
+        &self.stream
+    }
+
     fn watched(
         &mut self,
         cx: &mut Context<'_>,

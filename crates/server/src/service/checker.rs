@@ -18,6 +18,9 @@ const THROUGH_PROXY: &str = "export https_proxy=\"${https_proxy:-${HTTPS_PROXY:-
 /// Where it does not: the server is on the host itself.
 const PAST_PROXY: &str = "unset http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY";
 
+/// Where the server speaks TLS: hosts whose curl or wget speak none that it takes. The digest is what counts.
+const OR_IN_THE_OPEN: &str = "|| sickbay_get \"http${u#https}\"";
+
 /// The program and its digest.
 pub(crate) struct Checker {
     file: PathBuf,
@@ -86,7 +89,9 @@ impl Checker {
             key,
             ..of_work(work)
         };
-        let is_loopback = base.parse().is_ok_and(|it: Endpoint| it.is_loopback());
+        let endpoint: Option<Endpoint> = base.parse().ok();
+        let is_loopback = endpoint.as_ref().is_some_and(Endpoint::is_loopback);
+        let is_secure = endpoint.is_some_and(|it| it.tls);
         let filled_in = [
             (
                 "{PROXY}",
@@ -102,6 +107,10 @@ impl Checker {
                 self.pin
                     .as_ref()
                     .map_or("-q", |_| "-q --no-check-certificate"),
+            ),
+            (
+                "{OR_IN_THE_OPEN}",
+                if is_secure { OR_IN_THE_OPEN } else { "" },
             ),
             ("{URL}", &format!("{base}/checker/sickbay-agent")),
             ("{SHA256}", &program.sha256),
@@ -194,6 +203,7 @@ mod tests {
         for name in [
             "{PROXY}",
             "{CURL}",
+            "{OR_IN_THE_OPEN}",
             "{WGET}",
             "{URL}",
             "{SHA256}",

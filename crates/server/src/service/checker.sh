@@ -4,6 +4,7 @@
 (
 sickbay_end() { echo "sickbay: $1" >&2; exit "$2"; };
 sickbay_digest() { { sha256sum <"$1" || busybox sha256sum <"$1" || openssl dgst -sha256 -r <"$1" || shasum -a 256 <"$1"; } 2>/dev/null; };
+sickbay_get() { { command -v curl >/dev/null && curl {CURL} --connect-timeout 20 -o "$f" "$1"; } || { command -v wget >/dev/null && wget {WGET} -t 2 -O "$f" "$1"; }; };
 [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || sickbay_end "the checker runs on Linux on x86-64 only, this is $(uname -s) on $(uname -m)" 2;
 [ "$(id -u)" = 0 ] || echo "sickbay: this is not root: what only root may see is left out" >&2;
 
@@ -27,8 +28,7 @@ case "$(sickbay_digest ./sickbay-agent)" in
 {SHA256}*) cp ./sickbay-agent "$f" ;;
 *)
 if command -v curl >/dev/null || command -v wget >/dev/null; then
-{ command -v curl >/dev/null && curl {CURL} --connect-timeout 20 -o "$f" "$u"; } ||
-{ command -v wget >/dev/null && wget {WGET} -t 2 -O "$f" "$u"; } ||
+sickbay_get "$u" {OR_IN_THE_OPEN} ||
 sickbay_end "$u cannot be fetched: fetch it elsewhere, put it here as ./sickbay-agent and run this command again" 6;
 else
 sickbay_end "there is neither curl nor wget: fetch $u elsewhere, put it here as ./sickbay-agent and run this command again" 2;
