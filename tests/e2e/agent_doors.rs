@@ -320,7 +320,7 @@ async fn hosts_are_sent_to_the_public_address() {
     for (_, detail) in server.leaves(&root).await {
         if detail.uuid == offline.uuid {
             assert!(
-                detail.res_msg[0].contains(" https://sickbay.example:8443/checker/"),
+                detail.res_msg[0].contains("='https://sickbay.example:8443/checker/"),
                 "{}",
                 detail.res_msg[0]
             );
