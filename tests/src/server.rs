@@ -1,5 +1,6 @@
 //! A control plane of a test's own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -51,6 +52,11 @@ impl Server {
         Self::start_with(Setup::new(flags)).await
     }
 
+    /// Starts a server that listens there.
+    pub async fn start_at(listen: SocketAddr, flags: &[&str]) -> Self {
+        Self::start_there(Setup::new(flags), &listen.to_string()).await
+    }
+
     /// Starts a server on a free port, with this data directory inside `folder`. It ignores SIGXFSZ, so that a file size limit is
     /// an error to it and not its end.
     ///
@@ -83,7 +89,11 @@ impl Server {
     }
 
     async fn start_with(setup: Setup) -> Self {
-        let launched = setup.launch("127.0.0.1:0").await;
+        Self::start_there(setup, "127.0.0.1:0").await
+    }
+
+    async fn start_there(setup: Setup, listen: &str) -> Self {
+        let launched = setup.launch(listen).await;
         let (program, url, pin) =
             launched.unwrap_or_else(|log| panic!("the server did not start:\n{log}"));
         Self {

@@ -1,0 +1,123 @@
+//! Faults of what answers at the server's address: certificates, proxies, other servers.
+
+use crate::case::Step::{Host, Server};
+use crate::case::{Fault, Step, fault, plain};
+use crate::subject::SICKBAY;
+use crate::world::at;
+
+const AGAIN: Step = Host("restart");
+/// Time is told by a library in front of everyone's; the kernel's clock is the machine's.
+const AHEAD: Step = Host(
+    "echo '+36500d' >/etc/faketimerc; echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; date; restart",
+);
+
+pub(crate) const FAULTS: &[Fault] = &[
+    fault(
+        "certificate-expired",
+        &SICKBAY,
+        &[Server(at::EXPIRED), AGAIN],
+        &["CertificateExpired"],
+    ),
+    plain(
+        "certificate-expired-plain",
+        &SICKBAY,
+        &[
+            Server(at::EXPIRED),
+            Host(
+                "pkill --signal=KILL sickbay-agent; setsid sickbay-agent run >/dev/null 2>&1 </dev/null &",
+            ),
+        ],
+        &["CertificateExpired"],
+    ),
+    fault(
+        "certificate-not-yet-valid",
+        &SICKBAY,
+        &[Server(at::NOT_YET), AGAIN],
+        &["CertificateNotYetValid"],
+    ),
+    fault(
+        "certificate-of-another-name",
+        &SICKBAY,
+        &[Server(at::OTHER_NAME), AGAIN],
+        &["CertificateWrongName"],
+    ),
+    fault(
+        "certificate-untrusted",
+        &SICKBAY,
+        &[Server(at::UNTRUSTED), AGAIN],
+        &["AuthorityUnknown"],
+    ),
+    fault(
+        "tls-intercepted",
+        &SICKBAY,
+        &[Server(at::INTERCEPTED), AGAIN],
+        &["ConnectionIntercepted"],
+    ),
+    fault(
+        "certificates-gone",
+        &SICKBAY,
+        &[Host("rm -r /etc/ssl/certs"), AGAIN],
+        &["AuthoritiesMissing"],
+    ),
+    fault(
+        "server-without-tls",
+        &SICKBAY,
+        &[Server(at::NO_TLS), AGAIN],
+        &["HandshakeFailed", "ServerUnhealthy"],
+    ),
+    fault(
+        "server-behind-broken-gateway",
+        &SICKBAY,
+        &[Server(at::GATEWAY), AGAIN],
+        &["ServerFails", "ServerUnhealthy"],
+    ),
+    fault("clock-ahead", &SICKBAY, &[AHEAD], &["ClockWrong"]),
+    fault(
+        "clock-an-hour-behind",
+        &SICKBAY,
+        &[Host(
+            "echo '-3600s' >/etc/faketimerc; echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart",
+        )],
+        &["ClockWrong"],
+    ),
+    fault(
+        "proxy-refuses-connections",
+        &SICKBAY,
+        &[Host(
+            "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://proxy.lab:3199'; restart",
+        )],
+        &["ProxyUnreachable"],
+    ),
+    fault(
+        "proxy-wants-password",
+        &SICKBAY,
+        &[Host(
+            "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://proxy.lab:3129'; restart",
+        )],
+        &["ProxyNeedsAuthentication"],
+    ),
+    fault(
+        "proxy-forbids",
+        &SICKBAY,
+        &[Host(
+            "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://proxy.lab:3130'; restart",
+        )],
+        &["ProxyRefuses"],
+    ),
+    fault(
+        "proxy-mute",
+        &SICKBAY,
+        &[Host(
+            "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://proxy.lab:3131'; restart",
+        )],
+        &["ProxyUnreachable", "ProxyAnswersWrongly"],
+    ),
+    fault(
+        "proxy-name-wrong",
+        &SICKBAY,
+        &[Host(
+            "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://porxy.lab:3128'; restart",
+        )],
+        &["ProxyUnreachable"],
+    ),
+];
