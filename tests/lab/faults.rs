@@ -54,9 +54,9 @@ pub(crate) const PAIRS: &[Pair] = &[
     Pair("route-gone", "service-stopped"),
     Pair("zabbix-config-syntax", "zabbix-log-wrong-owner"),
     Pair("port-dropped", "data-wrong-owner"),
-    Pair("service-frozen", "dns-nxdomain"),
+    Pair("dns-nxdomain", "service-frozen"),
     Pair("exporter-port-taken", "exporter-service-disabled"),
     Pair("zabbix-masked", "zabbix-log-disk-full"),
-    Pair("server-closed", "identity-corrupt"),
+    Pair("server-closed", "key-open-to-all"),
     Pair("clock-ahead", "dns-slow"),
 ];

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinError, JoinSet, LocalSet, spawn_local};
 
 use crate::image::Folder;
 use crate::report::{Figures, line};
@@ -40,6 +40,8 @@ struct Wish {
     report: bool,
     list: bool,
     jobs: Option<usize>,
+    /// A script for the host, run before the check looks; what it says is shown.
+    script: Option<String>,
     names: Vec<String>,
 }
 
@@ -66,6 +68,7 @@ fn wish(mut args: impl Iterator<Item = String>) -> anyhow::Result<Wish> {
             "--report" => wish.report = true,
             "--list" => wish.list = true,
             "--jobs" => wish.jobs = Some(args.next().context("--jobs N")?.parse()?),
+            "--script" => wish.script = Some(args.next().context("--script SCRIPT")?),
             "--fault" => wish.names.push(args.next().context("--fault NAME")?),
             // What `cargo test` passes on for tests of another make.
             "--nocapture" | "--quiet" | "-q" | "--show-output" => {}
@@ -117,7 +120,7 @@ fn carry_out(wish: &Wish) -> anyhow::Result<ExitCode> {
             .enable_all()
             .build()?;
         let local = LocalSet::new();
-        let outcomes = local.block_on(&runtime, run_all(lab, chosen, wish.jobs.unwrap_or(2)))?;
+        let outcomes = local.block_on(&runtime, run_all(lab, chosen, wish))?;
         return conclude(wish, &outcomes);
     }
     if let Some(why) = cage::hindrance() {
@@ -137,16 +140,22 @@ fn carry_out(wish: &Wish) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn run_all(lab: String, cases: Vec<Case>, jobs: usize) -> anyhow::Result<Vec<Outcome>> {
+async fn run_all(lab: String, cases: Vec<Case>, wish: &Wish) -> anyhow::Result<Vec<Outcome>> {
     let folder = Folder::new()?;
     let world = Rc::new(World::create(&folder, lab).await?);
-    let turns = Arc::new(Semaphore::new(jobs));
+    let turns = Arc::new(Semaphore::new(wish.jobs.unwrap_or(2)));
     let mut running = JoinSet::new();
     for (number, case) in (1..=u8::MAX).zip(cases) {
-        let (world, turns) = (Rc::clone(&world), Arc::clone(&turns));
+        let (world, turns, script) = (Rc::clone(&world), Arc::clone(&turns), wish.script.clone());
         running.spawn_local(async move {
             let _turn = turns.acquire_owned().await;
-            let outcome = run_case(&world, case, number).await;
+            let running =
+                spawn_local(async move { run_case(&world, case, number, script.as_deref()).await });
+            let broken = |error: JoinError| Outcome {
+                case,
+                seen: Err(error.to_string()),
+            };
+            let outcome = running.await.unwrap_or_else(broken);
             say(&line(&outcome));
             (number, outcome)
         });

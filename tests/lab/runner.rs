@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use model::Cause;
 use serde_json::Value;
-use tests::{Program, binary, run};
+use tests::{Program, Said, binary, until};
 use tokio::process::Command;
 
 use crate::case::{Fault, Healthy, Person, Step};
@@ -14,6 +16,9 @@ use crate::host::{Host, Init};
 use crate::subject::Subject;
 use crate::world::World;
 use crate::world::dns::Answer;
+
+/// Longest time to a verdict that is waited for: what a deep check may take.
+const VERDICT_MAX: Duration = Duration::from_mins(1);
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
@@ -130,11 +135,16 @@ impl Outcome {
     }
 }
 
-/// Runs a case on the host of that number.
-pub(crate) async fn run_case(world: &World, case: Case, number: u8) -> Outcome {
+/// Runs a case on the host of that number; `script` may look about there before the check does.
+pub(crate) async fn run_case(
+    world: &World,
+    case: Case,
+    number: u8,
+    script: Option<&str>,
+) -> Outcome {
     let seen = match Host::boot(world, number, case.init()).await {
         Ok(mut host) => {
-            let seen = look(world, case, &mut host).await;
+            let seen = look(world, case, &mut host, script).await;
             host.down().await;
             seen
         }
@@ -147,7 +157,12 @@ pub(crate) async fn run_case(world: &World, case: Case, number: u8) -> Outcome {
     }
 }
 
-async fn look(world: &World, case: Case, host: &mut Host) -> anyhow::Result<Seen> {
+async fn look(
+    world: &World,
+    case: Case,
+    host: &mut Host,
+    script: Option<&str>,
+) -> anyhow::Result<Seen> {
     let subject = case.subject();
     host.variables = subject
         .variables
@@ -175,6 +190,10 @@ async fn look(world: &World, case: Case, host: &mut Host) -> anyhow::Result<Seen
             let done = inject(world, host, step, &mut clones).await;
             done.with_context(|| format!("bringing {} about", fault.name))?;
         }
+    }
+    if let Some(script) = script {
+        let said = host.shell(script).await;
+        crate::say(&format!("{}{}", said.out, said.err));
     }
     let is_about_load = case
         .expected()
@@ -225,18 +244,31 @@ async fn inject(
                 .status()
                 .await?;
             anyhow::ensure!(copied.success(), "copying the identity");
-            let mut command = Command::new(binary("sickbay-agent"));
-            command.args(["run", "--data"]).arg(&data);
-            command.env(
-                "SSL_CERT_FILE",
-                world.image.join("etc/ssl/certs/ca-certificates.crt"),
-            );
-            clones.push(Program::start::<&str>(
-                &mut command,
-                &data.with_extension("log"),
-                false,
-                [],
-            ));
+            let hosts = world.folder.join("hosts");
+            fs::write(&hosts, "10.77.0.1 sickbay.lab\n")?;
+            let mut command = Command::new("unshare");
+            command
+                .args([
+                    "--mount",
+                    "sh",
+                    "-c",
+                    "mount --bind \"$0\" /etc/hosts && exec \"$@\"",
+                ])
+                .arg(&hosts)
+                .arg(binary("sickbay-agent"))
+                .args(["run", "--data"])
+                .arg(&data)
+                .env(
+                    "SSL_CERT_FILE",
+                    world.image.join("etc/ssl/certs/ca-certificates.crt"),
+                );
+            let log = data.with_extension("log");
+            clones.push(Program::start::<&str>(&mut command, &log, false, []));
+            until("the clone is online", async || {
+                let log = fs::read_to_string(&log).ok()?;
+                log.contains("online").then_some(())
+            })
+            .await;
             Ok(())
         }
     }
@@ -249,7 +281,6 @@ async fn check(
     person: Person,
     is_about_load: bool,
 ) -> anyhow::Result<Seen> {
-    // The program of a broken agent may be broken too: the checker is one of its own, as the manual command brings it.
     let mut args = vec![];
     if person == Person::User {
         args.extend([
@@ -269,7 +300,22 @@ async fn check(
         subject.name,
     ]);
     let started = tokio::time::Instant::now();
-    let said = run(&mut host.command(&args)).await;
+    let running = host
+        .command(&args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let Ok(ended) = tokio::time::timeout(VERDICT_MAX, running).await else {
+        let complaint = format!("no verdict within {} s", VERDICT_MAX.as_secs());
+        let ms = u64::try_from(VERDICT_MAX.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Seen {
+            causes: Vec::new(),
+            complaint: Some(complaint),
+            ms,
+            is_machine_busy: false,
+        });
+    };
+    let said = Said::from(ended?);
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     fs::write(
         format!(

@@ -49,7 +49,7 @@ pub(crate) static SICKBAY: Subject = Subject {
 
 /// Prometheus' exporter of the host's figures.
 pub(crate) static EXPORTER: Subject = Subject {
-    name: "prometheus-node-exporter",
+    name: "node-exporter",
     variables: &[
         ("UNIT", "prometheus-node-exporter.service"),
         ("PROGRAM", "/usr/bin/prometheus-node-exporter"),

@@ -67,7 +67,10 @@ impl World {
         servers::start(&authority, &answers).await?;
         let image = folder.lay_out(&authority.pem)?;
         let (certificate, key) = (run_folder.join("server.pem"), run_folder.join("server.key"));
-        let made = authority.issue(&certificates::Wish::default())?;
+        let made = authority.issue(&certificates::Wish {
+            days: Some([(2020, 1, 1), (2040, 1, 1)]),
+            ..certificates::Wish::default()
+        })?;
         std::fs::write(&certificate, &made.pem)?;
         std::fs::write(&key, &made.key_pem)?;
         let paths = [certificate.to_string_lossy(), key.to_string_lossy()];
@@ -127,7 +130,7 @@ impl World {
     pub(crate) async fn filter(&self, number: u8, rule: &str) -> anyhow::Result<()> {
         let rule = rule.replace("HOST", &format!("10.77.{number}.2"));
         let rules = format!(
-            "table ip host{number} {{ chain in {{ type filter hook input priority 0; {rule}; }} }}\n"
+            "table ip host{number} {{\nchain in {{\ntype filter hook input priority 0\n{rule}\n}}\n}}\n"
         );
         self.nft(&rules).await
     }

@@ -235,7 +235,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "packets-lost",
         &SICKBAY,
         &[
-            Filter("ip saddr HOST numgen random mod 100 < 55 drop"),
+            Filter("ip saddr HOST numgen random mod 100 < 40 drop"),
             AGAIN,
         ],
         &["PacketLoss", "ConnectionTimedOut"],

@@ -35,7 +35,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "descriptors-used-up",
         &EXPORTER,
         &[Host(
-            "pid=$(main_pid); prlimit --pid $pid --nofile=$(ls /proc/$pid/fd | wc -l):$(ls /proc/$pid/fd | wc -l)",
+            "pid=$(main_pid); setpriv --reuid=$OWNER --regid=$OWNER --clear-groups prlimit --pid $pid --nofile=$(ls /proc/$pid/fd | wc -l):",
         )],
         &["AgentDescriptorsExhausted"],
     ),
@@ -51,7 +51,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "processes-limited",
         &ZABBIX,
         &[Host(
-            "drop_in '[Service]' 'TasksMax=2'; restart; wait_for is_down",
+            "drop_in '[Service]' 'TasksMax=2'; restart; wait_for sh -c 'journalctl --unit $UNIT | grep -q \"failed to fork\"'",
         )],
         &["CgroupProcessLimit"],
     ),

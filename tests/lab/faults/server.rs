@@ -8,7 +8,7 @@ use crate::world::at;
 const AGAIN: Step = Host("restart");
 /// Time is told by a library in front of everyone's; the kernel's clock is the machine's.
 const AHEAD: Step = Host(
-    "echo '+36500d' >/etc/faketimerc; echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; date; restart",
+    "echo '+7300d' >/etc/faketimerc; echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; date; restart",
 );
 
 pub(crate) const FAULTS: &[Fault] = &[
