@@ -20,6 +20,9 @@ use crate::world::dns::Answer;
 /// Longest time to a verdict that is waited for: what a deep check may take.
 const VERDICT_MAX: Duration = Duration::from_mins(1);
 
+/// Time that passes between a fault and the person who looks: enough for an agent's next attempt.
+const LATER: Duration = Duration::from_secs(2);
+
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Case {
@@ -191,6 +194,7 @@ async fn look(
             done.with_context(|| format!("bringing {} about", fault.name))?;
         }
     }
+    tokio::time::sleep(LATER).await;
     if let Some(script) = script {
         let said = host.shell(script).await;
         crate::say(&format!("{}{}", said.out, said.err));

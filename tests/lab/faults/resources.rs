@@ -59,7 +59,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "threads-limited",
         &EXPORTER,
         &[Host(
-            "drop_in '[Service]' 'TasksMax=2'; restart; wait_for crashes 1",
+            "drop_in '[Service]' 'TasksMax=2'; restart; wait_for is_failed",
         )],
         &["CgroupProcessLimit"],
     ),
@@ -67,7 +67,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "killed-for-memory",
         &COLLECTD,
         &[Host(
-            "drop_in '[Service]' 'MemoryLimit=512K' 'Restart=no'; restart; wait_for is_down",
+            "mknod /dev/kmsg c 1 11; drop_in '[Service]' 'MemoryLimit=512K' 'Restart=no'; restart; wait_for is_down",
         )],
         &["KilledForMemory", "CgroupMemoryLimit"],
     ),
