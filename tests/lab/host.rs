@@ -75,7 +75,8 @@ impl Host {
         let name = format!("host{number}");
         let enter = "for folder in $FOLDERS; do echo $$ >\"$folder/cgroup.procs\"; done\n\
             exec unshare --mount --pid --fork --net --uts --ipc --cgroup --kill-child sh -c \"$BOOT\" boot \"$@\"";
-        let log = fs::File::create(world.folder.join(format!("{name}.log")))?;
+        let said = world.folder.join(format!("{name}.log"));
+        let log = fs::File::create(&said)?;
         let child = Command::new("sh")
             .args(["-c", enter, "sh"])
             .arg(world.folder.join(&name))
@@ -105,26 +106,36 @@ impl Host {
             folders,
             child,
         };
-        world.connect(number, pid).await?;
-        host.until_up().await;
-        Ok(host)
+        let booted = async {
+            world.connect(number, pid).await?;
+            host.until_up().await
+        };
+        match booted.await {
+            Ok(()) => Ok(host),
+            Err(error) => {
+                host.down().await;
+                Err(error.context(fs::read_to_string(said).unwrap_or_default()))
+            }
+        }
     }
 
-    async fn until_up(&self) {
+    async fn until_up(&self) -> anyhow::Result<()> {
         until("the host is up", async || {
-            let command = fs::read(format!("/proc/{}/cmdline", self.pid)).ok()?;
+            let Ok(command) = fs::read(format!("/proc/{}/cmdline", self.pid)) else {
+                return Some(Err(anyhow::anyhow!("its first process has ended")));
+            };
             let command = String::from_utf8_lossy(&command).into_owned();
             match self.init {
                 // Until then it is the script that becomes it.
                 _ if !command.starts_with(self.init.command()) => None,
-                Init::Plain => Some(()),
+                Init::Plain => Some(Ok(())),
                 Init::Systemd => {
                     let said = self.shell("systemctl is-system-running").await;
-                    matches!(said.out.trim(), "running" | "degraded").then_some(())
+                    matches!(said.out.trim(), "running" | "degraded").then_some(Ok(()))
                 }
             }
         })
-        .await;
+        .await
     }
 
     /// A command in this host, for root, with nothing of this process's environment.
