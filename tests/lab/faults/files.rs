@@ -2,7 +2,7 @@
 
 use crate::case::Step::Host;
 use crate::case::{Fault, fault, plain};
-use crate::subject::{COLLECTD, EXPORTER, RSYSLOG, SICKBAY, ZABBIX};
+use crate::subject::{AUDITD, COLLECTD, EXPORTER, RSYSLOG, SICKBAY, ZABBIX};
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(
@@ -109,13 +109,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         "data-open-to-all",
         &SICKBAY,
         &[Host("chmod 777 $DATA; restart; wait_for crashes")],
-        &["PathWrongMode", "PathNotAccessible"],
+        &["PathExposed", "PathWrongMode"],
     ),
     fault(
         "key-open-to-all",
         &SICKBAY,
         &[Host("chmod 644 $DATA/key.p8")],
-        &["PathWrongMode", "PathNotAccessible"],
+        &["PathExposed", "PathWrongMode"],
     ),
     fault(
         "data-is-a-file",
@@ -200,5 +200,39 @@ pub(crate) const FAULTS: &[Fault] = &[
             "systemctl stop $UNIT; rm -rf $DATA/work; : >$DATA/work; restart",
         )],
         &["PathNotAccessible"],
+    ),
+    fault(
+        "disk-nearly-full",
+        &SICKBAY,
+        &[Host(
+            "fallocate --length $(( $(df --output=avail --block-size=1 / | tail -n 1) - 42000000 )) /var/filler",
+        )],
+        &["DiskNearlyFull"],
+    ),
+    fault(
+        "zabbix-runtime-folder-gone",
+        &ZABBIX,
+        &[Host(
+            "systemctl stop $UNIT; rm -rf /run/zabbix; restart; wait_for is_down",
+        )],
+        &["PathMissing"],
+    ),
+    fault(
+        "auditd-log-folder-gone",
+        &AUDITD,
+        &[Host(
+            "systemctl kill $UNIT; wait_for is_down; rm -r $DATA; restart; wait_for is_failed",
+        )],
+        &["PathMissing"],
+    ),
+    fault(
+        "collectd-types-gone",
+        &COLLECTD,
+        &[Host("rm /usr/share/collectd/types.db; restart; sleep 1")],
+        &[
+            "PackageDamaged",
+            "PathMissing",
+            "ConfigurationNamesMissingFile",
+        ],
     ),
 ];

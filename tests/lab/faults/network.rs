@@ -294,4 +294,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         ],
         &["ConnectionTimedOut"],
     ),
+    fault(
+        "ports-used-up",
+        &SICKBAY,
+        &[Host(
+            "systemctl stop $UNIT; echo 60000 60003 >/proc/sys/net/ipv4/ip_local_port_range; systemd-run --quiet --unit=leak bash -c 'for n in 1 2 3 4; do exec {hold}<>/dev/tcp/10.77.0.1/8443; done; sleep 3600'; wait_for sh -c '[ $(ss -tn state established dport = :8443 | wc -l) -ge 5 ]'; restart",
+        )],
+        &["EphemeralPortsExhausted"],
+    ),
 ];

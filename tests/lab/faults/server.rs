@@ -1,6 +1,6 @@
 //! Faults of what answers at the server's address: certificates, proxies, other servers.
 
-use crate::case::Step::{Host, Server};
+use crate::case::Step::{Filter, Host, Server};
 use crate::case::{Fault, Step, fault, plain};
 use crate::subject::SICKBAY;
 use crate::world::at;
@@ -119,5 +119,14 @@ pub(crate) const FAULTS: &[Fault] = &[
             "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://porxy.lab:3128'; restart",
         )],
         &["ProxyUnreachable"],
+    ),
+    fault(
+        "proxy-not-used",
+        &SICKBAY,
+        &[
+            Filter("ip saddr HOST ip daddr 10.77.0.1 tcp dport 8443 drop"),
+            Host("echo 'HTTPS_PROXY=http://proxy.lab:3128' >>/etc/environment; restart"),
+        ],
+        &["ProxyNotUsed"],
     ),
 ];

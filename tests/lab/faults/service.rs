@@ -136,4 +136,28 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[Host("rm \"$CONFIG\"; restart; wait_for crashes")],
         &["ConfigurationMissing", "ConfigurationNamesMissingFile"],
     ),
+    fault(
+        "watchdog-ends-it",
+        &EXPORTER,
+        &[Host(
+            "drop_in '[Service]' 'WatchdogSec=1' 'Restart=no'; restart; wait_for is_failed",
+        )],
+        &["WatchdogEnded"],
+    ),
+    fault(
+        "override-names-missing-program",
+        &COLLECTD,
+        &[Host(
+            "drop_in '[Service]' 'ExecStart=' 'ExecStart=/opt/collectd/sbin/collectd'; restart; wait_for crashes 1",
+        )],
+        &["ProgramMissing"],
+    ),
+    fault(
+        "override-names-other-data",
+        &SICKBAY,
+        &[Host(
+            "drop_in '[Service]' 'ExecStart=' 'ExecStart=/usr/bin/sickbay-agent run --data /srv/agent'; restart; wait_for crashes",
+        )],
+        &["AgentNotEnrolled"],
+    ),
 ];

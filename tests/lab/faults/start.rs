@@ -111,7 +111,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "configuration-unsafe",
         &SICKBAY,
         &[Host("chmod 666 $CONFIG; restart; wait_for crashes")],
-        &["ConfigurationInvalid", "PathWrongMode"],
+        &["PathExposed", "PathWrongMode", "ConfigurationInvalid"],
     ),
     fault(
         "zabbix-config-syntax",
@@ -204,5 +204,33 @@ pub(crate) const FAULTS: &[Fault] = &[
             "/etc/init.d/prometheus-node-exporter stop; setsid systemd-socket-activate --listen=9100 /bin/cat >/dev/null 2>&1 </dev/null & wait_for listens 9100; /etc/init.d/prometheus-node-exporter start || true",
         )],
         &["PortTaken"],
+    ),
+    fault(
+        "zabbix-config-dangling",
+        &ZABBIX,
+        &[Host(
+            "ln -sf /srv/config/zabbix_agentd.conf $CONFIG; restart; wait_for is_down",
+        )],
+        &["ConfigurationMissing"],
+    ),
+    plain(
+        "zabbix-config-syntax-plain",
+        &ZABBIX,
+        &[Host(
+            "/etc/init.d/zabbix-agent stop; echo 'LogFileSize=very' >>$CONFIG; /etc/init.d/zabbix-agent start || true",
+        )],
+        &["ConfigurationInvalid"],
+    ),
+    fault(
+        "rsyslog-module-missing",
+        &RSYSLOG,
+        &[Host(
+            "echo 'module(load=\"omkafka\")' >/etc/rsyslog.d/kafka.conf; restart",
+        )],
+        &[
+            "ConfigurationNamesMissingFile",
+            "LibraryMissing",
+            "ConfigurationInvalid",
+        ],
     ),
 ];
