@@ -36,7 +36,7 @@ pub(crate) const SHORT: &[&str] = &[
     "service-stopped",
     "program-deleted",
     "configuration-invalid",
-    "data-inodes-out",
+    "data-disk-full",
     "dns-silent",
     "data-read-only",
     "port-dropped",

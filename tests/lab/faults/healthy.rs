@@ -19,6 +19,17 @@ const fn well(
     }
 }
 
+/// A host that is well although something about it looks odd.
+const fn odd(name: &'static str, subject: &'static Subject, work: &'static str) -> Healthy {
+    Healthy {
+        name,
+        subject,
+        init: Init::Systemd,
+        person: Person::Root,
+        work,
+    }
+}
+
 /// Keeps the processors and the page cache busy, as a build does, and then goes on in the background.
 const BUSY: &str = "for worker in 1 2; do setsid sh -c 'while :; do tar -cf - /usr/bin 2>/dev/null | gzip -1 >/dev/null; done' \
     >/dev/null 2>&1 </dev/null & done; cat /usr/bin/* /usr/lib/x86_64-linux-gnu/*.so* >/dev/null 2>&1 || true; sleep 5";
@@ -98,4 +109,49 @@ pub(crate) const HOSTS: &[Healthy] = &[
     well("healthy-rsyslog-plain", &RSYSLOG, Init::Plain, Person::Root),
     well("healthy-auditd", &AUDITD, Init::Systemd, Person::Root),
     well("healthy-auditd-plain", &AUDITD, Init::Plain, Person::Root),
+    odd(
+        "healthy-behind-a-proxy",
+        &SICKBAY,
+        "drop_in '[Service]' 'Environment=HTTPS_PROXY=http://proxy.lab:3128'; restart; wait_for sickbay-agent status",
+    ),
+    odd(
+        "healthy-behind-a-filter",
+        &SICKBAY,
+        "iptables -P INPUT DROP; iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT; iptables -A OUTPUT -p tcp --dport 25 -j REJECT",
+    ),
+    odd(
+        "healthy-in-company",
+        &SICKBAY,
+        "systemctl start prometheus-node-exporter zabbix-agent rsyslog",
+    ),
+    odd(
+        "healthy-with-other-service-failed",
+        &SICKBAY,
+        "systemd-run --quiet --unit=broken /bin/false; wait_for systemctl is-failed --quiet broken",
+    ),
+    odd(
+        "healthy-disk-used-by-90-percent",
+        &SICKBAY,
+        "fallocate --length $(( $(df --output=avail --block-size=1 / | tail -n 1) - 100000000 )) /var/filler",
+    ),
+    odd(
+        "healthy-other-disk-full",
+        &SICKBAY,
+        "mkdir /srv/full; mount -t tmpfs -o size=1m full /srv/full; fill /srv/full",
+    ),
+    odd(
+        "healthy-restarted-by-an-operator",
+        &ZABBIX,
+        "for n in 1 2 3; do systemctl restart $UNIT; sleep 1; done",
+    ),
+    odd(
+        "healthy-config-of-its-own",
+        &EXPORTER,
+        "echo 'ARGS=\"--web.listen-address=127.0.0.1:9200 --no-collector.wifi\"' >$CONFIG; restart; wait_for listens 9200",
+    ),
+    odd(
+        "healthy-after-errors-of-yesterday",
+        &ZABBIX,
+        "for n in $(seq 200); do echo \" 99:20260101:030405.678 active check configuration update from [zabbix.lab:10051] started to fail (cannot connect)\"; done >/run/old; cat $LOG >>/run/old; cat /run/old >$LOG",
+    ),
 ];
