@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says why and ends"
 )]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -90,7 +91,10 @@ fn cases() -> Vec<Case> {
     let double = faults::PAIRS
         .iter()
         .map(|it| Case::Double(find(it.0), find(it.1)));
-    healthy.chain(single).chain(double).collect()
+    let all: Vec<Case> = healthy.chain(single).chain(double).collect();
+    let names: BTreeSet<String> = all.iter().map(Case::name).collect();
+    assert_eq!(names.len(), all.len(), "a name is given twice");
+    all
 }
 
 fn chosen(wish: &Wish) -> Vec<Case> {
@@ -141,6 +145,8 @@ fn carry_out(wish: &Wish) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_all(lab: String, cases: Vec<Case>, wish: &Wish) -> anyhow::Result<Vec<Outcome>> {
+    let most = usize::from(u8::MAX);
+    anyhow::ensure!(cases.len() <= most, "there are addresses for {most} hosts");
     let folder = Folder::new()?;
     let world = Rc::new(World::create(&folder, lab).await?);
     let turns = Arc::new(Semaphore::new(wish.jobs.unwrap_or(2)));
