@@ -24,6 +24,7 @@ has_restarted() { [ "$(systemctl show --property=NRestarts --value "$UNIT")" -ge
 # Down for good, or on the way up again for the nth time.
 crashes() { is_failed || has_restarted "${1:-3}"; }
 listens() { ss --listening --tcp --numeric --no-header | grep -q ":$1 "; }
+is_free() { ! listens "$1"; }
 restart() { timeout 20 systemctl restart "$UNIT" || true; }
 # Adds these lines to the unit.
 drop_in() {
@@ -47,4 +48,18 @@ fill() {
 fill_inodes() {
     number=0
     while touch "$1/$number" 2>/dev/null; do number=$((number + 1)); done
+}
+# Mounts what never answers, as a file server does that is gone.
+dead_disk() {
+    mount='exec 3<>/dev/fuse
+        mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead "$0"
+        exec sleep 3600'
+    systemd-run --quiet --unit=dead-disk sh -c "$mount" "$1"
+    wait_for grep -q " $1 fuse" /proc/mounts
+}
+# Listens where the agent wants to.
+take_port() {
+    wait_for is_free "$1"
+    setsid systemd-socket-activate --listen="$1" /bin/cat >/dev/null 2>&1 </dev/null &
+    wait_for listens "$1"
 }

@@ -17,7 +17,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "data-disk-full-plain",
         &SICKBAY,
         &[Host(
-            "pkill sickbay-agent; small $DATA size=2m; fill $DATA; setsid sickbay-agent run >/dev/null 2>&1 </dev/null &",
+            "pkill sickbay-agent; small $DATA size=2m; fill $DATA; \
+                setsid sickbay-agent run >/dev/null 2>&1 </dev/null &",
         )],
         &["DiskFull"],
     ),
@@ -71,7 +72,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-log-read-only",
         &ZABBIX,
         &[Host(
-            "systemctl stop $UNIT; mount --bind $DATA $DATA; mount -o remount,bind,ro $DATA; restart; wait_for is_down",
+            "systemctl stop $UNIT; mount --bind $DATA $DATA; mount -o remount,bind,ro $DATA; restart; \
+                wait_for is_down",
         )],
         &["MountReadOnly"],
     ),
@@ -79,7 +81,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "collectd-data-read-only-plain",
         &COLLECTD,
         &[Host(
-            "/etc/init.d/collectd stop; mkdir -p $DATA; mount --bind $DATA $DATA; mount -o remount,bind,ro $DATA; /etc/init.d/collectd start",
+            "/etc/init.d/collectd stop; mkdir -p $DATA; mount --bind $DATA $DATA; mount -o remount,bind,ro $DATA; \
+                /etc/init.d/collectd start",
         )],
         &["MountReadOnly"],
     ),
@@ -87,7 +90,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "data-hangs",
         &SICKBAY,
         &[Host(
-            "systemctl stop $UNIT; systemd-run --quiet --unit=dead-disk sh -c 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead '$DATA'; sleep 3600'; wait_for grep -q \" $DATA fuse\" /proc/mounts; systemctl start --no-block $UNIT",
+            "systemctl stop $UNIT; dead_disk $DATA; systemctl start --no-block $UNIT",
         )],
         &["NetworkMountDead", "AgentStuck"],
     ),
@@ -95,7 +98,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-log-hangs",
         &ZABBIX,
         &[Host(
-            "systemd-run --quiet --unit=dead-disk sh -c 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead '$DATA'; sleep 3600'; wait_for grep -q \" $DATA fuse\" /proc/mounts; systemctl restart --no-block $UNIT; sleep 2",
+            "dead_disk $DATA; systemctl restart --no-block $UNIT; sleep 2",
         )],
         &["NetworkMountDead", "AgentStuck"],
     ),
@@ -129,7 +132,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-log-wrong-owner",
         &ZABBIX,
         &[Host(
-            "systemctl stop $UNIT; chown -R root:root $DATA; chmod 755 $DATA; chmod 644 $LOG; restart; wait_for is_down",
+            "systemctl stop $UNIT; chown -R root:root $DATA; chmod 755 $DATA; chmod 644 $LOG; restart; \
+                wait_for is_down",
         )],
         &["PathWrongOwner", "PathNotAccessible"],
     ),
@@ -145,7 +149,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-log-wrong-owner-plain",
         &ZABBIX,
         &[Host(
-            "/etc/init.d/zabbix-agent stop; chown -R root:root $DATA; chmod 755 $DATA; chmod 644 $LOG; /etc/init.d/zabbix-agent start || true",
+            "/etc/init.d/zabbix-agent stop; chown -R root:root $DATA; chmod 755 $DATA; chmod 644 $LOG; \
+                /etc/init.d/zabbix-agent start || true",
         )],
         &["PathWrongOwner", "PathNotAccessible"],
     ),
@@ -153,7 +158,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "exporter-config-folder-locked",
         &EXPORTER,
         &[Host(
-            "mkdir /etc/exporter; echo 'basic_auth_users: {}' >/etc/exporter/web.yml; chmod 700 /etc/exporter; echo 'ARGS=\"--web.config=/etc/exporter/web.yml\"' >$CONFIG; restart; wait_for crashes",
+            "mkdir /etc/exporter; echo 'basic_auth_users: {}' >/etc/exporter/web.yml; chmod 700 /etc/exporter; \
+                echo 'ARGS=\"--web.config=/etc/exporter/web.yml\"' >$CONFIG; restart; wait_for crashes",
         )],
         &["PathWrongMode", "PathWrongOwner", "PathNotAccessible"],
     ),
@@ -175,7 +181,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "deleted-file-holds-space",
         &SICKBAY,
         &[Host(
-            "systemd-run --quiet --unit=hoarder sh -c 'exec 3>/var/hoard; rm /var/hoard; cat /dev/zero >&3; exec sleep 3600'; wait_for sh -c '[ $(df --output=pcent / | tail -n 1 | tr -d \" %\") = 100 ]'",
+            "systemd-run --quiet --unit=hoarder sh -c 'exec 3>/var/hoard; rm /var/hoard; cat /dev/zero >&3; \
+                exec sleep 3600'; wait_for sh -c '[ $(df --output=pcent / | tail -n 1 | tr -d \" %\") = 100 ]'",
         )],
         &["DeletedFileHoldsSpace"],
     ),

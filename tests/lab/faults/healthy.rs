@@ -117,7 +117,9 @@ pub(crate) const HOSTS: &[Healthy] = &[
     odd(
         "healthy-behind-a-filter",
         &SICKBAY,
-        "iptables -P INPUT DROP; iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT; iptables -A OUTPUT -p tcp --dport 25 -j REJECT",
+        "iptables -P INPUT DROP; iptables -A INPUT -i lo -j ACCEPT; \
+            iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT; \
+            iptables -A OUTPUT -p tcp --dport 25 -j REJECT",
     ),
     odd(
         "healthy-in-company",
@@ -147,11 +149,14 @@ pub(crate) const HOSTS: &[Healthy] = &[
     odd(
         "healthy-config-of-its-own",
         &EXPORTER,
-        "echo 'ARGS=\"--web.listen-address=127.0.0.1:9200 --no-collector.wifi\"' >$CONFIG; restart; wait_for listens 9200",
+        "echo 'ARGS=\"--web.listen-address=127.0.0.1:9200 --no-collector.wifi\"' >$CONFIG; restart; \
+            wait_for listens 9200",
     ),
     odd(
         "healthy-after-errors-of-yesterday",
         &ZABBIX,
-        "for n in $(seq 200); do echo \" 99:20260101:030405.678 active check configuration update from [zabbix.lab:10051] started to fail (cannot connect)\"; done >/run/old; cat $LOG >>/run/old; cat /run/old >$LOG",
+        "for n in $(seq 200); \
+            do echo \" 99:20260101:030405.678 active check configuration update from [zabbix.lab:10051] started to fail (cannot connect)\"; \
+            done >/run/old; cat $LOG >>/run/old; cat /run/old >$LOG",
     ),
 ];

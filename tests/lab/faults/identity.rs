@@ -72,7 +72,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         "two-daemons",
         &SICKBAY,
         &[Host(
-            "systemctl stop $UNIT; setsid sickbay-agent run >/dev/null 2>&1 </dev/null & wait_for sickbay-agent status; restart; wait_for crashes",
+            "systemctl stop $UNIT; \
+                setsid sickbay-agent run >/dev/null 2>&1 </dev/null & wait_for sickbay-agent status; restart; \
+                wait_for crashes",
         )],
         &["AgentDuplicated"],
     ),
@@ -80,7 +82,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-two-daemons",
         &ZABBIX,
         &[Host(
-            "systemctl stop $UNIT; setpriv --reuid=zabbix --regid=zabbix --clear-groups $PROGRAM; restart; wait_for is_down",
+            "systemctl stop $UNIT; setpriv --reuid=zabbix --regid=zabbix --clear-groups $PROGRAM; restart; \
+                wait_for is_down",
         )],
         &["AgentDuplicated", "PortTaken"],
     ),
@@ -88,7 +91,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "exporter-started-by-hand",
         &EXPORTER,
         &[Host(
-            "systemctl stop $UNIT; setsid $PROGRAM >/dev/null 2>&1 </dev/null & wait_for listens 9100; restart; wait_for crashes",
+            "systemctl stop $UNIT; setsid $PROGRAM >/dev/null 2>&1 </dev/null & wait_for listens 9100; restart; \
+                wait_for crashes",
         )],
         &["AgentDuplicated", "PortTaken"],
     ),

@@ -8,7 +8,8 @@ use crate::world::{address, at};
 
 /// The agent notices at its next attempt.
 const AGAIN: crate::case::Step = Host(
-    "if has_systemd; then restart; else pkill --signal=KILL sickbay-agent; setsid sickbay-agent run >/dev/null 2>&1 </dev/null & fi",
+    "if has_systemd; then restart; else pkill --signal=KILL sickbay-agent; \
+        setsid sickbay-agent run >/dev/null 2>&1 </dev/null & fi",
 );
 
 pub(crate) const FAULTS: &[Fault] = &[
@@ -44,7 +45,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         &SICKBAY,
         &[
             Host(
-                "printf 'nameserver 10.77.0.19\\nnameserver 10.77.0.53\\n' >/etc/resolv.conf; ip route add blackhole 10.77.0.19",
+                "printf 'nameserver 10.77.0.19\\nnameserver 10.77.0.53\\n' >/etc/resolv.conf; \
+                    ip route add blackhole 10.77.0.19",
             ),
             AGAIN,
         ],
@@ -172,7 +174,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         &SICKBAY,
         &[
             Host(
-                "nft add table inet lab; nft 'add chain inet lab out { type filter hook output priority 0; }'; nft add rule inet lab out tcp dport 8443 drop",
+                "nft add table inet lab; nft 'add chain inet lab out { type filter hook output priority 0; }'; \
+                    nft add rule inet lab out tcp dport 8443 drop",
             ),
             AGAIN,
         ],
@@ -298,7 +301,10 @@ pub(crate) const FAULTS: &[Fault] = &[
         "ports-used-up",
         &SICKBAY,
         &[Host(
-            "systemctl stop $UNIT; echo 60000 60003 >/proc/sys/net/ipv4/ip_local_port_range; systemd-run --quiet --unit=leak bash -c 'for n in 1 2 3 4; do exec {hold}<>/dev/tcp/10.77.0.1/8443; done; sleep 3600'; wait_for sh -c '[ $(ss -tn state established dport = :8443 | wc -l) -ge 5 ]'; restart",
+            "systemctl stop $UNIT; echo 60000 60003 >/proc/sys/net/ipv4/ip_local_port_range; \
+                systemd-run --quiet --unit=leak bash -c 'for n in 1 2 3 4; do exec {hold}<>/dev/tcp/10.77.0.1/8443; \
+                done; sleep 3600'; wait_for sh -c '[ $(ss -tn state established dport = :8443 | wc -l) -ge 5 ]'; \
+                restart",
         )],
         &["EphemeralPortsExhausted"],
     ),

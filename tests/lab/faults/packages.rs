@@ -9,7 +9,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "not-installed",
         &SICKBAY,
         &[Host(
-            "systemctl disable --now --quiet $UNIT; rm /usr/lib/systemd/system/$UNIT; systemctl daemon-reload; mv $PROGRAM /run/check",
+            "systemctl disable --now --quiet $UNIT; rm /usr/lib/systemd/system/$UNIT; systemctl daemon-reload; \
+                mv $PROGRAM /run/check",
         )],
         &["AgentNotInstalled"],
     ),
@@ -39,7 +40,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "package-unpacked-only",
         &EXPORTER,
         &[Host(
-            "sed -i '/^Package: prometheus-node-exporter$/,/^$/s/^Status: .*/Status: install ok unpacked/' /var/lib/dpkg/status; systemctl stop $UNIT",
+            "sed -i '/^Package: prometheus-node-exporter$/,/^$/s/^Status: .*/Status: install ok unpacked/' /var/lib/dpkg/status; \
+                systemctl stop $UNIT",
         )],
         &["PackageHalfConfigured"],
     ),
@@ -47,7 +49,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         "package-file-damaged",
         &COLLECTD,
         &[Host(
-            "systemctl stop $UNIT; dd if=/dev/urandom of=/usr/lib/collectd/cpu.so bs=4k count=4 conv=notrunc 2>/dev/null; restart; sleep 1",
+            "systemctl stop $UNIT; \
+                dd if=/dev/urandom of=/usr/lib/collectd/cpu.so bs=4k count=4 conv=notrunc 2>/dev/null; restart; \
+                sleep 1",
         )],
         &["PackageDamaged"],
     ),
@@ -55,7 +59,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "package-program-damaged",
         &EXPORTER,
         &[Host(
-            "systemctl stop $UNIT; dd if=/dev/urandom of=$PROGRAM bs=4k seek=16 count=64 conv=notrunc 2>/dev/null; restart; wait_for crashes 1",
+            "systemctl stop $UNIT; dd if=/dev/urandom of=$PROGRAM bs=4k seek=16 count=64 conv=notrunc 2>/dev/null; \
+                restart; wait_for crashes 1",
         )],
         &["PackageDamaged"],
     ),

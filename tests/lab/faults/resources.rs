@@ -27,7 +27,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "group-frozen",
         &EXPORTER,
         &[Host(
-            "mkdir /sys/fs/cgroup/freezer/cold; echo $(main_pid) >/sys/fs/cgroup/freezer/cold/cgroup.procs; echo FROZEN >/sys/fs/cgroup/freezer/cold/freezer.state",
+            "mkdir /sys/fs/cgroup/freezer/cold; echo $(main_pid) >/sys/fs/cgroup/freezer/cold/cgroup.procs; \
+                echo FROZEN >/sys/fs/cgroup/freezer/cold/freezer.state",
         )],
         &["AgentFrozen"],
     ),
@@ -35,7 +36,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "descriptors-used-up",
         &EXPORTER,
         &[Host(
-            "pid=$(main_pid); setpriv --reuid=$OWNER --regid=$OWNER --clear-groups prlimit --pid $pid --nofile=$(ls /proc/$pid/fd | wc -l):",
+            "pid=$(main_pid); \
+                setpriv --reuid=$OWNER --regid=$OWNER --clear-groups prlimit --pid $pid --nofile=$(ls /proc/$pid/fd | wc -l):",
         )],
         &["AgentDescriptorsExhausted"],
     ),
@@ -51,7 +53,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "processes-limited",
         &ZABBIX,
         &[Host(
-            "drop_in '[Service]' 'TasksMax=2'; restart; wait_for sh -c 'journalctl --unit $UNIT | grep -q \"failed to fork\"'",
+            "drop_in '[Service]' 'TasksMax=2'; restart; \
+                wait_for sh -c 'journalctl --unit $UNIT | grep -q \"failed to fork\"'",
         )],
         &["CgroupProcessLimit"],
     ),
@@ -75,7 +78,10 @@ pub(crate) const FAULTS: &[Fault] = &[
         "memory-limit-reached",
         &EXPORTER,
         &[Host(
-            "pid=$(main_pid); group=/sys/fs/cgroup/memory$(sed -n 's/.*:memory://p' /proc/$pid/cgroup); echo 1 >$group/memory.force_empty 2>/dev/null || true; used=$(awk '/^rss /{print $2}' $group/memory.stat); echo $((used + 400000)) >$group/memory.limit_in_bytes",
+            "pid=$(main_pid); group=/sys/fs/cgroup/memory$(sed -n 's/.*:memory://p' /proc/$pid/cgroup); \
+                echo 1 >$group/memory.force_empty 2>/dev/null || true; \
+                used=$(awk '/^rss /{print $2}' $group/memory.stat); \
+                echo $((used + 400000)) >$group/memory.limit_in_bytes",
         )],
         &["CgroupMemoryLimit"],
     ),
@@ -91,7 +97,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         "cpu-quota",
         &EXPORTER,
         &[Host(
-            "systemctl set-property --runtime $UNIT CPUQuota=1%; systemd-run --quiet --unit=scraper sh -c 'while :; do curl --silent --max-time 1 localhost:9100/metrics >/dev/null; done'; sleep 4",
+            "systemctl set-property --runtime $UNIT CPUQuota=1%; \
+                systemd-run --quiet --unit=scraper sh -c 'while :; \
+                do curl --silent --max-time 1 localhost:9100/metrics >/dev/null; done'; sleep 4",
         )],
         &["CgroupCpuThrottled"],
     ),
@@ -99,7 +107,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "host-cpu-hogs",
         &SICKBAY,
         &[Host(
-            "systemd-run --quiet --unit=hogs sh -c 'for n in $(seq 40); do while :; do :; done & done; wait'; wait_for sh -c '[ $(cut -d. -f1 /proc/loadavg) -gt 18 ]'",
+            "systemd-run --quiet --unit=hogs sh -c 'for n in $(seq 40); do while :; do :; done & done; wait'; \
+                wait_for sh -c '[ $(cut -d. -f1 /proc/loadavg) -gt 18 ]'",
         )],
         &["CpuOverloaded"],
     ),
@@ -107,16 +116,15 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zombies",
         &SICKBAY,
         &[Host(
-            "systemd-run --quiet --unit=zombies sh -c 'for n in $(seq 600); do true & done; exec sleep 3600'; sleep 2",
+            "systemd-run --quiet --unit=zombies sh -c 'for n in $(seq 600); do true & done; exec sleep 3600'; \
+                sleep 2",
         )],
         &["ZombiesPileUp"],
     ),
     fault(
         "waits-for-dead-disk",
         &COLLECTD,
-        &[Host(
-            "systemd-run --quiet --unit=dead-disk sh -c 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead '$DATA'; sleep 3600'; wait_for grep -q \" $DATA fuse\" /proc/mounts; sleep 11",
-        )],
+        &[Host("dead_disk $DATA; sleep 11")],
         &["NetworkMountDead", "AgentStuck"],
     ),
 ];

@@ -8,7 +8,8 @@ use crate::world::at;
 const AGAIN: Step = Host("restart");
 /// Time is told by a library in front of everyone's; the kernel's clock is the machine's.
 const AHEAD: Step = Host(
-    "echo '+7300d' >/etc/faketimerc; echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; date; restart",
+    "echo '+7300d' >/etc/faketimerc; \
+        echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; date; restart",
 );
 
 pub(crate) const FAULTS: &[Fault] = &[
@@ -76,7 +77,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "clock-an-hour-behind",
         &SICKBAY,
         &[Host(
-            "echo '-3600s' >/etc/faketimerc; echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart",
+            "echo '-3600s' >/etc/faketimerc; \
+                echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart",
         )],
         &["ClockWrong"],
     ),

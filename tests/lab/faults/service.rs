@@ -54,7 +54,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "unit-bad-setting",
         &SICKBAY,
         &[Host(
-            "sed -i '/^ExecStart=/d' /usr/lib/systemd/system/$UNIT; systemctl daemon-reload; systemctl kill --signal=KILL \"$UNIT\"",
+            "sed -i '/^ExecStart=/d' /usr/lib/systemd/system/$UNIT; systemctl daemon-reload; \
+                systemctl kill --signal=KILL \"$UNIT\"",
         )],
         &["UnitInvalid"],
     ),
@@ -62,7 +63,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "unit-file-empty",
         &ZABBIX,
         &[Host(
-            "systemctl stop \"$UNIT\"; : >/usr/lib/systemd/system/$UNIT; systemctl daemon-reload; ! systemctl start \"$UNIT\"",
+            "systemctl stop \"$UNIT\"; : >/usr/lib/systemd/system/$UNIT; systemctl daemon-reload; \
+                ! systemctl start \"$UNIT\"",
         )],
         &["UnitInvalid", "ServiceMasked"],
     ),
@@ -78,7 +80,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "killed-and-not-restarted",
         &EXPORTER,
         &[Host(
-            "drop_in '[Service]' 'Restart=no'; restart; wait_for listens 9100; systemctl kill --signal=KILL \"$UNIT\"; wait_for is_failed",
+            "drop_in '[Service]' 'Restart=no'; restart; wait_for listens 9100; \
+                systemctl kill --signal=KILL \"$UNIT\"; wait_for is_failed",
         )],
         &["ServiceFailed"],
     ),
@@ -86,7 +89,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         "crash-loop-by-signal",
         &EXPORTER,
         &[Host(
-            "printf '#!/bin/sh\\nkill -SEGV $$\\n' >/usr/local/bin/crash; chmod 755 /usr/local/bin/crash; drop_in '[Service]' 'ExecStart=' 'ExecStart=/usr/local/bin/crash' 'Restart=always'; restart; wait_for crashes",
+            "printf '#!/bin/sh\\nkill -SEGV $$\\n' >/usr/local/bin/crash; chmod 755 /usr/local/bin/crash; \
+                drop_in '[Service]' 'ExecStart=' 'ExecStart=/usr/local/bin/crash' 'Restart=always'; restart; \
+                wait_for crashes",
         )],
         &["ServiceCrashLoop", "AgentSegfaulted"],
     ),
@@ -94,7 +99,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "start-times-out",
         &COLLECTD,
         &[Host(
-            "drop_in '[Service]' 'ExecStart=' 'ExecStart=/bin/sleep 1000' 'TimeoutStartSec=1' 'Restart=no'; restart; wait_for is_failed",
+            "drop_in '[Service]' 'ExecStart=' 'ExecStart=/bin/sleep 1000' 'TimeoutStartSec=1' 'Restart=no'; \
+                restart; wait_for is_failed",
         )],
         &["ServiceStartTimesOut"],
     ),
@@ -102,7 +108,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         "dependency-failed",
         &ZABBIX,
         &[Host(
-            "printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' >/etc/systemd/system/needed.service; drop_in '[Unit]' 'Requires=needed.service' 'After=needed.service'; systemctl stop \"$UNIT\"; ! systemctl start \"$UNIT\"",
+            "printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' >/etc/systemd/system/needed.service; \
+                drop_in '[Unit]' 'Requires=needed.service' 'After=needed.service'; systemctl stop \"$UNIT\"; \
+                ! systemctl start \"$UNIT\"",
         )],
         &["DependencyFailed"],
     ),
@@ -110,7 +118,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "condition-not-met",
         &EXPORTER,
         &[Host(
-            "drop_in '[Unit]' 'ConditionPathExists=/etc/exporter-allowed'; systemctl restart \"$UNIT\"; wait_for is_down",
+            "drop_in '[Unit]' 'ConditionPathExists=/etc/exporter-allowed'; systemctl restart \"$UNIT\"; \
+                wait_for is_down",
         )],
         &["AgentNotRunning", "PathMissing"],
     ),
@@ -156,7 +165,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "override-names-other-data",
         &SICKBAY,
         &[Host(
-            "drop_in '[Service]' 'ExecStart=' 'ExecStart=/usr/bin/sickbay-agent run --data /srv/agent'; restart; wait_for crashes",
+            "drop_in '[Service]' 'ExecStart=' 'ExecStart=/usr/bin/sickbay-agent run --data /srv/agent'; restart; \
+                wait_for crashes",
         )],
         &["AgentNotEnrolled"],
     ),

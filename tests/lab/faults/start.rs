@@ -67,7 +67,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "library-missing-plain",
         &ZABBIX,
         &[Host(
-            "/etc/init.d/zabbix-agent stop; rm /usr/lib/x86_64-linux-gnu/libmodbus.so*; /etc/init.d/zabbix-agent start || true",
+            "/etc/init.d/zabbix-agent stop; rm /usr/lib/x86_64-linux-gnu/libmodbus.so*; \
+                /etc/init.d/zabbix-agent start || true",
         )],
         &["LibraryMissing"],
     ),
@@ -75,7 +76,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "collectd-library-missing",
         &COLLECTD,
         &[Host(
-            "rm /usr/lib/x86_64-linux-gnu/libltdl.so.7* /usr/lib/x86_64-linux-gnu/libyajl.so* || true; mv /usr/lib/collectd/csv.so /root/; restart; wait_for crashes 1",
+            "rm /usr/lib/x86_64-linux-gnu/libltdl.so.7* /usr/lib/x86_64-linux-gnu/libyajl.so* || true; \
+                mv /usr/lib/collectd/csv.so /root/; restart; wait_for crashes 1",
         )],
         &[
             "LibraryMissing",
@@ -87,7 +89,10 @@ pub(crate) const FAULTS: &[Fault] = &[
         "noexec-mount",
         &EXPORTER,
         &[Host(
-            "mkdir /opt/agent; cp $PROGRAM /opt/agent/prometheus-node-exporter; mount --bind /opt/agent /opt/agent; mount -o remount,bind,noexec /opt/agent; drop_in '[Service]' 'ExecStart=' 'ExecStart=/opt/agent/prometheus-node-exporter'; restart; wait_for crashes",
+            "mkdir /opt/agent; cp $PROGRAM /opt/agent/prometheus-node-exporter; \
+                mount --bind /opt/agent /opt/agent; mount -o remount,bind,noexec /opt/agent; \
+                drop_in '[Service]' 'ExecStart=' 'ExecStart=/opt/agent/prometheus-node-exporter'; restart; \
+                wait_for crashes",
         )],
         &["MountNoExec"],
     ),
@@ -169,7 +174,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "auditd-config-syntax",
         &AUDITD,
         &[Host(
-            "echo 'max_log_file = many' >>$CONFIG; systemctl kill $UNIT; wait_for is_down; restart; wait_for is_failed",
+            "echo 'max_log_file = many' >>$CONFIG; systemctl kill $UNIT; wait_for is_down; restart; \
+                wait_for is_failed",
         )],
         &["ConfigurationInvalid"],
     ),
@@ -185,7 +191,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "exporter-port-taken",
         &EXPORTER,
         &[Host(
-            "systemctl stop $UNIT; systemd-run --quiet --unit=other systemd-socket-activate --listen=9100 /bin/cat; wait_for listens 9100; restart; wait_for crashes",
+            "systemctl stop $UNIT; take_port 9100; restart; wait_for crashes",
         )],
         &["PortTaken"],
     ),
@@ -193,7 +199,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-port-taken",
         &ZABBIX,
         &[Host(
-            "systemctl stop $UNIT; systemd-run --quiet --unit=other systemd-socket-activate --listen=10050 /bin/cat; wait_for listens 10050; restart; wait_for is_down",
+            "systemctl stop $UNIT; take_port 10050; restart; wait_for is_down",
         )],
         &["PortTaken"],
     ),
@@ -201,7 +207,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "exporter-port-taken-plain",
         &EXPORTER,
         &[Host(
-            "/etc/init.d/prometheus-node-exporter stop; setsid systemd-socket-activate --listen=9100 /bin/cat >/dev/null 2>&1 </dev/null & wait_for listens 9100; /etc/init.d/prometheus-node-exporter start || true",
+            "/etc/init.d/prometheus-node-exporter stop; take_port 9100; \
+                /etc/init.d/prometheus-node-exporter start || true",
         )],
         &["PortTaken"],
     ),
@@ -217,7 +224,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-config-syntax-plain",
         &ZABBIX,
         &[Host(
-            "/etc/init.d/zabbix-agent stop; echo 'LogFileSize=very' >>$CONFIG; /etc/init.d/zabbix-agent start || true",
+            "/etc/init.d/zabbix-agent stop; echo 'LogFileSize=very' >>$CONFIG; \
+                /etc/init.d/zabbix-agent start || true",
         )],
         &["ConfigurationInvalid"],
     ),
