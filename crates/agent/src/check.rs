@@ -26,7 +26,6 @@ pub mod profile;
 mod rank;
 pub mod redact;
 pub mod render;
-mod resolver;
 mod service;
 mod settings;
 mod subject;

@@ -25,7 +25,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::resolve;
 
-mod proxy;
+pub(crate) mod proxy;
 
 use proxy::Proxy;
 
@@ -188,12 +188,6 @@ impl Route {
             }),
         }
     }
-}
-
-/// Host and port of the proxy that the environment names for the way to a server.
-pub(crate) fn proxy_to(endpoint: &Endpoint) -> Option<String> {
-    let proxy = Proxy::from_environment(endpoint).ok().flatten();
-    proxy.map(|it| it.authority())
 }
 
 fn is_wrong_pin(error: &io::Error) -> bool {

@@ -27,6 +27,22 @@ use message::{Kind, NAME_ERROR, Question};
 /// How long the other half of a name (IPv4, IPv6) is waited for when one half has addresses.
 const OTHER_HALF_MS: u64 = 500;
 
+/// The addresses of a name as other programs of this host find them: as `getent` says, or where there is
+/// no such program, as this one finds them. Or why there is none.
+pub(crate) async fn as_programs_do(host: &str) -> Result<Vec<IpAddr>, String> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    match ask_getent(host).await {
+        Some(known) if known.is_empty() => Err("getent finds no address".to_owned()),
+        Some(known) => Ok(known),
+        None => match addresses(host).await {
+            Ok(found) => Ok(found.addresses),
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
 /// Why a name has no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -8,6 +8,10 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::{Context, command};
 
+mod time_source;
+
+use time_source::Sources;
+
 /// Difference from which on the clock is wrong, in ms.
 const WRONG_MS: u64 = 60_000;
 /// Difference from which on a clock that nobody synchronises drifts, in ms.
@@ -29,16 +33,32 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
             "not synchronised"
         }
     });
+    let mut findings = of_source(time_source::ask().await);
+    let hardware = time_source::hardware(context.now_ms);
+    findings.extend(hardware.map(|it| {
+        let cause = Cause::HardwareClockWrong;
+        finding(cause, cause.sentence(), vec![it], &[])
+    }));
     match context.clock_offset_ms {
-        Some(offset) => Verdict::of(
-            format!("{}; {known}", describe(offset)),
-            judge(offset, synchronised).into_iter().collect(),
-        ),
-        None if synchronised == Some(true) => {
-            Verdict::clear("synchronised; the server's clock is not known")
+        Some(offset) => {
+            findings.extend(judge(offset, synchronised));
+            Verdict::of(format!("{}; {known}", describe(offset)), findings)
         }
+        None if synchronised == Some(true) || !findings.is_empty() => Verdict::of(
+            format!("{known}; the server's clock is not known"),
+            findings,
+        ),
         None => Verdict::skipped(format!("the server's clock is not known; {known}")),
     }
+}
+
+fn of_source(sources: Option<Sources>) -> Vec<Finding> {
+    let Some(Sources::Silent(names)) = sources else {
+        return Vec::new();
+    };
+    let evidence = vec![format!("no answer from {}", names.join(", "))];
+    let cause = Cause::TimeSourceUnreachable;
+    vec![finding(cause, cause.sentence(), evidence, &[])]
 }
 
 fn parse(shown: &str) -> Option<bool> {
@@ -57,7 +77,8 @@ fn describe(offset_ms: i64) -> String {
     format!("the host's clock is {seconds}.{ms:03} s {side} the server's")
 }
 
-fn judge(offset_ms: i64, synchronised: Option<bool>) -> Option<Finding> {
+/// What a difference to the server's clock means; `synchronised`: what is known of that.
+pub(super) fn judge(offset_ms: i64, synchronised: Option<bool>) -> Option<Finding> {
     let away = offset_ms.unsigned_abs();
     let cause = if away > WRONG_MS {
         Cause::ClockWrong

@@ -1,8 +1,9 @@
 //! The way to the server, step by step: name, connection, TLS, HTTP.
 //!
-//! Each step builds on the one before; the first that fails is found, the rest are skipped.
+//! Each step builds on the one before; the first that fails is found, the rest are skipped. Here is the
+//! order of the steps; what each looks at and what it concludes is in the modules. Where a step fails,
+//! they look for why: it is this host's rules, routes and limits, or else the way or the server.
 
-use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +13,35 @@ use protocol::answer::Finding;
 use protocol::endpoint::Endpoint;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use self::connection::{Attempts, Explained};
+use self::firewall::{Flow, Transport};
+use self::hindrance::{State, Symptom};
+use self::names::Names;
+use self::resolver::Reply;
 use super::probe::{Step, Verdict, finding};
 use super::profile::{Protocol, Trust};
-use super::resolver::{self, Reply};
 use super::subject::Target;
-use super::{Context, http, tls};
-use crate::connect::proxy_to;
-use crate::resolve::{self, Found, Source};
+use super::{Context, clock, http, tls};
 
-/// Addresses of a name that are tried, side by side.
-const ADDRESSES_MAX: usize = 6;
+mod connection;
+mod detour;
+mod firewall;
+mod hindrance;
+mod icmp;
+mod loss;
+mod names;
+mod proxy;
+mod resolver;
+mod route;
+mod sockets;
+mod stall;
+
+/// A connection that takes longer needed its first packet sent again, in ms.
+const LATE_MS: u128 = 900;
+/// Time for a second look at addresses and proxies once a step has failed, in ms.
+const SECOND_LOOK_MS: u64 = 1_200;
 
 /// Time limits of the steps, in ms.
 struct Limits {
@@ -35,17 +52,21 @@ struct Limits {
 }
 
 const STANDARD: Limits = Limits {
-    name: 1_500,
+    name: 4_300,
     connect: 2_000,
     handshake: 1_500,
     answer: 1_500,
 };
 const DEEP: Limits = Limits {
-    name: 6_000,
+    name: 8_000,
     connect: 8_000,
-    handshake: 6_000,
-    answer: 6_000,
+    handshake: 5_000,
+    answer: 5_000,
 };
+
+const fn ms(limit: u64) -> Duration {
+    Duration::from_millis(limit)
+}
 
 /// A connection, with or without TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -78,6 +99,15 @@ impl Journey {
         });
     }
 
+    /// Adds what showed later of a step that was taken.
+    fn adds(&mut self, name: &str, finding: Finding) {
+        if let Some(step) = self.steps.iter_mut().find(|it| it.name == name) {
+            let mut findings = std::mem::take(&mut step.verdict.findings);
+            findings.push(finding);
+            step.verdict = Verdict::of(step.verdict.note.clone(), findings);
+        }
+    }
+
     fn ends(mut self, why: &str) -> Vec<Step> {
         while self.steps.len() < STEPS.len() {
             self.took(Verdict::skipped(why));
@@ -86,7 +116,7 @@ impl Journey {
     }
 }
 
-/// All four steps to each server, side by side.
+/// All four steps to each server, side by side, the way that the agent goes.
 pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
     let targets = &context.subject.targets;
     if targets.is_empty() {
@@ -108,55 +138,22 @@ pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
 }
 
 async fn steps_to(context: &Context, target: &Target) -> Vec<Step> {
-    let mut journey = Journey::new();
-    let server = &target.server;
-    let limits = if context.deep { &DEEP } else { &STANDARD };
-    let addresses = match resolve(server, limits).await {
-        Ok((addresses, verdict)) => {
-            journey.took(verdict);
-            addresses
-        }
-        Err(verdict) => {
-            journey.took(unless_by_proxy(server, verdict));
-            return journey.ends("the server's name was not resolved");
-        }
+    let way = Way {
+        context,
+        target,
+        server: &target.server,
+        limits: if context.deep { &DEEP } else { &STANDARD },
     };
-    if target.protocol == Protocol::Udp {
-        return journey
-            .ends("the server is spoken to over UDP, which answers only its own clients");
+    // The variables that name proxies are for those who speak HTTP.
+    let proxy = match target.http {
+        Some(_) => proxy::of_agent(context, way.server).await,
+        None => Ok(None),
+    };
+    match proxy {
+        Ok(None) => way.direct(Journey::new()).await,
+        Ok(Some(setting)) => way.through(&setting, Journey::new()).await,
+        Err(why) => way.through_nothing(why, Journey::new()),
     }
-    let stream = match connect(server, &addresses, limits).await {
-        Ok((stream, verdict)) => {
-            journey.took(verdict);
-            stream
-        }
-        Err(verdict) => {
-            journey.took(unless_by_proxy(server, verdict));
-            return journey.ends("there was no connection to the server");
-        }
-    };
-    let peer = stream.peer_addr();
-    let stream: Box<dyn Stream> = if server.tls {
-        let limit = Duration::from_millis(limits.handshake);
-        match tls::handshake(server, target.pin, stream, peer.ok(), limit, context.now_ms).await {
-            Ok((stream, verdict)) => {
-                journey.took(verdict);
-                stream
-            }
-            Err(verdict) => {
-                journey.took(excused(target, verdict));
-                return journey.ends("the TLS handshake did not succeed");
-            }
-        }
-    } else {
-        journey.took(Verdict::skipped("the server is spoken to without TLS"));
-        Box::new(stream)
-    };
-    let Some(path) = &target.http else {
-        return journey.ends("no HTTP path of the server is known");
-    };
-    journey.took(http::ask(target, path, stream, limits.answer).await);
-    journey.ends("")
 }
 
 /// An agent may trust a certificate by its own configuration that this host does not trust.
@@ -168,6 +165,260 @@ fn excused(target: &Target, verdict: Verdict) -> Verdict {
         return Verdict::skipped(note);
     }
     verdict
+}
+
+/// The way to one server.
+struct Way<'a> {
+    context: &'a Context,
+    target: &'a Target,
+    server: &'a Endpoint,
+    limits: &'a Limits,
+}
+
+impl Way<'_> {
+    async fn direct(&self, mut journey: Journey) -> Vec<Step> {
+        let (names, addresses) = match self.resolve().await {
+            Ok((names, addresses, verdict)) => {
+                journey.took(verdict);
+                (names, addresses)
+            }
+            Err(verdict) => {
+                journey.took(verdict);
+                return journey.ends("the server's name was not resolved");
+            }
+        };
+        if self.target.protocol == Protocol::Udp {
+            return journey
+                .ends("the server is spoken to over UDP, which answers only its own clients");
+        }
+        let limit = ms(self.limits.connect);
+        let mut attempts = Attempts::begin(&addresses, limit);
+        let Some(connected) = attempts.first().await else {
+            journey.took(self.unconnected(attempts, names.as_ref(), limit).await);
+            return journey.ends("there was no connection to the server");
+        };
+        let to = connected.to;
+        journey.took(Verdict::clear(format!("connected to {to}")));
+        let suspicious = self.context.deep || connected.took.as_millis() >= LATE_MS;
+        let late = async {
+            match suspicious {
+                true => loss::trial(to).await.judge(),
+                false => None,
+            }
+        };
+        let going_on = self.secure(connected.stream, Some(to), names.as_ref(), journey);
+        let (mut journey, lost) = tokio::join!(going_on, late);
+        if let Some(lost) = lost {
+            let found = self.found_at(Cause::PacketLoss, to.ip(), vec![lost]);
+            journey.adds("tcp", found);
+        }
+        if let Some(evidence) = attempts.broken_family().await {
+            journey.adds("tcp", self.found(Cause::AddressFamilyBroken, evidence));
+        }
+        journey.steps
+    }
+
+    /// TLS and HTTP.
+    async fn secure(
+        &self,
+        stream: TcpStream,
+        peer: Option<SocketAddr>,
+        names: Option<&Names>,
+        mut journey: Journey,
+    ) -> Journey {
+        let Self {
+            context,
+            target,
+            server,
+            limits,
+        } = self;
+        let limit = ms(limits.handshake);
+        let stream: Box<dyn Stream> = if server.tls {
+            match tls::handshake(server, target.pin, stream, peer, limit, context.now_ms).await {
+                Ok((stream, verdict)) => {
+                    journey.took(verdict);
+                    stream
+                }
+                Err(failed) => {
+                    let mut verdict = self.insecure(failed, peer).await;
+                    if let Some(names) = names
+                        && !verdict.findings.is_empty()
+                        && let Some(found) = self.misled(names).await
+                    {
+                        verdict.findings.push(found);
+                    }
+                    journey.took(verdict);
+                    let why = "the TLS handshake did not succeed";
+                    while journey.steps.len() < STEPS.len() {
+                        journey.took(Verdict::skipped(why));
+                    }
+                    return journey;
+                }
+            }
+        } else {
+            journey.took(Verdict::skipped("the server is spoken to without TLS"));
+            Box::new(stream)
+        };
+        match &target.http {
+            Some(path) => journey.took(self.health(path, stream).await),
+            None => journey.took(Verdict::skipped("no HTTP path of the server is known")),
+        }
+        journey
+    }
+
+    async fn insecure(&self, failed: tls::Failed, peer: Option<SocketAddr>) -> Verdict {
+        let why = match failed {
+            tls::Failed::Told(verdict) => return excused(self.target, verdict),
+            tls::Failed::Stalled(why) => why,
+        };
+        let (cause, more) = match peer {
+            Some(peer) => {
+                let (pin, limit) = (self.target.pin, ms(self.limits.handshake));
+                stall::explain(self.server, pin, peer, limit).await
+            }
+            None => (Cause::HandshakeFailed, Vec::new()),
+        };
+        let evidence = [vec![why.clone()], more].concat();
+        Verdict::of(why, vec![self.found(cause, evidence)])
+    }
+
+    /// Addresses of the server, and how they were found.
+    async fn resolve(&self) -> Result<(Option<Names>, Vec<SocketAddr>, Verdict), Verdict> {
+        let (host, port) = (self.server.host.as_str(), self.server.port);
+        if let Ok(address) = host.parse::<IpAddr>() {
+            let note = format!("{host} is an address: there is no name to resolve");
+            return Ok((None, vec![(address, port).into()], Verdict::skipped(note)));
+        }
+        let names = Names::look(host, ms(self.limits.name)).await;
+        let judged = names.judge();
+        let found = judged
+            .clone()
+            .map(|(cause, evidence)| self.found(cause, evidence));
+        match &names.told {
+            Ok(addresses) => {
+                let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let note = format!("{host} is {}", shown.join(", "));
+                let verdict = Verdict::of(note, found.into_iter().collect());
+                let addresses = addresses.iter().map(|it| (*it, port).into()).collect();
+                Ok((Some(names), addresses, verdict))
+            }
+            Err(why) => {
+                let Some(found) = found else {
+                    let said = names.evidence().join(", ");
+                    return Err(Verdict::skipped(format!("{why}, but {said}")));
+                };
+                let mut findings = vec![found];
+                findings.extend(self.unasked(&names).await);
+                findings.extend(self.proxy_not_used().await);
+                Err(Verdict::of(why.clone(), findings))
+            }
+        }
+    }
+
+    /// What on this host keeps queries from the name servers.
+    async fn unasked(&self, names: &Names) -> Option<Finding> {
+        let is_answered = |it: &&resolver::Asked| matches!(it.reply, Reply::Answer { .. });
+        if names.asked.iter().any(|it| is_answered(&it)) {
+            return None;
+        }
+        for asked in names.asked.iter().filter(|it| !it.v6) {
+            let symptom = match &asked.reply {
+                Reply::Failed(symptom) => *symptom,
+                _ => Symptom::Silence,
+            };
+            let flow = Flow {
+                transport: Transport::Udp,
+                to: asked.server,
+            };
+            let state = State::gather(flow, &[]).await;
+            if let Some((cause, mut evidence)) = hindrance::judge(flow, symptom, &state) {
+                evidence.insert(0, asked.to_string());
+                let mut found = self.found_at(cause, asked.server.ip(), evidence);
+                let interface = hindrance::interface(&state, flow);
+                found
+                    .known
+                    .extend(interface.map(|it| ("INTERFACE".to_owned(), it)));
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Why no address of the server could be connected to.
+    async fn unconnected(
+        &self,
+        attempts: Attempts,
+        names: Option<&Names>,
+        limit: Duration,
+    ) -> Verdict {
+        let misled = async {
+            match names {
+                Some(names) => self.misled(names).await,
+                None => None,
+            }
+        };
+        let (explained, misled, proxied) =
+            tokio::join!(attempts.explain(limit), misled, self.proxy_not_used());
+        let mut findings: Vec<Finding> = misled.into_iter().chain(proxied).collect();
+        let note = match explained {
+            Err(why) if findings.is_empty() => return Verdict::skipped(why),
+            Err(why) => why,
+            Ok(Explained {
+                cause,
+                evidence,
+                address,
+                interface,
+            }) => {
+                let note = evidence.first().cloned().unwrap_or_default();
+                let mut found = self.found_at(cause, address, evidence);
+                found
+                    .known
+                    .extend(interface.map(|it| ("INTERFACE".to_owned(), it)));
+                findings.push(found);
+                note
+            }
+        };
+        Verdict::of(note, findings)
+    }
+
+    /// Whether programs of this host are told a wrong address.
+    async fn misled(&self, names: &Names) -> Option<Finding> {
+        let limit = ms(SECOND_LOOK_MS);
+        let told = names.told.clone().unwrap_or_default();
+        let mut others = names.answered();
+        others.retain(|it| !told.contains(it));
+        let others: Vec<SocketAddr> = others
+            .iter()
+            .map(|it| (*it, self.server.port).into())
+            .collect();
+        let reached = async {
+            Attempts::begin(&others, limit)
+                .first()
+                .await
+                .map(|it| it.to.ip())
+        };
+        let (reached, lies) = tokio::join!(reached, names.lies(limit));
+        let evidence = names.misled(reached, &lies)?;
+        Some(self.found(Cause::NameResolvesWrongly, evidence))
+    }
+
+    async fn health(&self, path: &str, stream: Box<dyn Stream>) -> Verdict {
+        let (mut verdict, date_ms) = http::ask(self.target, path, stream, self.limits.answer).await;
+        // A session with the server knows this better.
+        if let Some(date_ms) = date_ms.filter(|_| self.context.clock_offset_ms.is_none()) {
+            let offset_ms = date_ms.saturating_sub(self.context.now_ms);
+            verdict.findings.extend(clock::judge(offset_ms, None));
+        }
+        Verdict::of(verdict.note, verdict.findings)
+    }
+
+    fn found(&self, cause: Cause, evidence: Vec<String>) -> Finding {
+        found(cause, self.server, evidence)
+    }
+
+    fn found_at(&self, cause: Cause, address: IpAddr, evidence: Vec<String>) -> Finding {
+        found_at(cause, self.server, &address.to_string(), evidence)
+    }
 }
 
 /// Placeholders in the commands of network causes.
@@ -201,255 +452,4 @@ fn found_at(cause: Cause, server: &Endpoint, address: &str, evidence: Vec<String
 /// A finding of the TLS step.
 pub(super) fn found_in_tls(cause: Cause, server: &Endpoint, evidence: Vec<String>) -> Finding {
     found(cause, server, evidence)
-}
-
-async fn resolve(
-    server: &Endpoint,
-    limits: &Limits,
-) -> Result<(Vec<SocketAddr>, Verdict), Verdict> {
-    let host = server.host.as_str();
-    let looking = resolve::addresses(host);
-    let limit = Duration::from_millis(limits.name);
-    let why = match timeout(limit, looking).await {
-        Ok(Ok(Found { addresses, source })) => {
-            let verdict = match source {
-                Source::Itself => {
-                    let note = format!("{host} is an address: there is no name to resolve");
-                    Verdict::skipped(note)
-                }
-                Source::Getent => clear_name(host, &addresses, source),
-                Source::Hosts | Source::Dns => {
-                    match timeout(limit, resolve::ask_getent(host)).await {
-                        Ok(Some(known)) if known.is_empty() => unknown_to_host(server, source),
-                        _ => clear_name(host, &addresses, source),
-                    }
-                }
-            };
-            let addresses = addresses.into_iter().take(ADDRESSES_MAX);
-            let addresses = addresses.map(|it| (it, server.port).into()).collect();
-            return Ok((addresses, verdict));
-        }
-        Ok(Err(error)) => format!("resolving {host}: {error}"),
-        Err(_) => format!("resolving {host}: no answer within {} ms", limits.name),
-    };
-    Err(judge_name(server, why, &resolver::ask_all(host).await))
-}
-
-fn clear_name(host: &str, addresses: &[IpAddr], source: Source) -> Verdict {
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    Verdict::clear(format!("{host} is {} {source}", shown.join(", ")))
-}
-
-/// The agent finds the name all the same, but programs that use the C library do not.
-fn unknown_to_host(server: &Endpoint, source: Source) -> Verdict {
-    let host = &server.host;
-    let note = format!("{host} is known {source}, but getent finds no address");
-    let evidence = vec![note.clone(), "see /etc/nsswitch.conf".to_owned()];
-    Verdict::of(note, vec![found(Cause::NameNotResolved, server, evidence)])
-}
-
-/// The name's fault or the name servers'? Without a clear sign neither.
-fn judge_name(server: &Endpoint, why: String, replies: &[(IpAddr, Reply)]) -> Verdict {
-    let mut evidence = vec![why.clone()];
-    evidence.extend(
-        replies
-            .iter()
-            .map(|(it, reply)| format!("name server {it} {reply}")),
-    );
-    let silent = replies.iter().all(|(_, reply)| *reply == Reply::Silence);
-    let answered = replies
-        .iter()
-        .any(|(_, reply)| matches!(reply, Reply::Answer { code: 0, .. }) && !reply.denies());
-    if answered {
-        return Verdict::skipped(format!("{why}, but {}", evidence.split_off(1).join(", ")));
-    }
-    let cause = if silent {
-        Cause::ResolverUnanswered
-    } else {
-        Cause::NameNotResolved
-    };
-    Verdict::of(why, vec![found(cause, server, evidence)])
-}
-
-async fn connect(
-    server: &Endpoint,
-    addresses: &[SocketAddr],
-    limits: &Limits,
-) -> Result<(TcpStream, Verdict), Verdict> {
-    let limit = Duration::from_millis(limits.connect);
-    let mut trials = JoinSet::new();
-    for address in addresses.iter().copied() {
-        trials.spawn(async move {
-            let connected = timeout(limit, TcpStream::connect(address)).await;
-            (
-                address,
-                connected.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
-            )
-        });
-    }
-    let mut failures = Vec::new();
-    while let Some(ended) = trials.join_next().await {
-        match ended {
-            Ok((address, Ok(stream))) => {
-                return Ok((stream, Verdict::clear(format!("connected to {address}"))));
-            }
-            Ok((address, Err(error))) => failures.push((address, error)),
-            Err(_) => {}
-        }
-    }
-    failures.sort_by_key(|(address, _)| *address);
-    Err(judge_connection(server, &failures, limits.connect))
-}
-
-/// Where the environment names a proxy, the direct way need not work.
-fn unless_by_proxy(server: &Endpoint, verdict: Verdict) -> Verdict {
-    match proxy_to(server) {
-        Some(proxy) => {
-            let note = format!("{}; the environment names the proxy {proxy}", verdict.note);
-            Verdict::skipped(note)
-        }
-        None => verdict,
-    }
-}
-
-/// How much a failure says, and its cause. Of several addresses the most telling one counts: a
-/// refusal proves that packets go there and back.
-fn cause_of(error: &io::Error) -> Option<(u8, Cause)> {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Some((3, Cause::ConnectionRefused)),
-        ErrorKind::TimedOut => Some((2, Cause::ConnectionTimedOut)),
-        // A firewall of this very host forbids it (connect(2)).
-        ErrorKind::PermissionDenied => Some((2, Cause::ConnectionTimedOut)),
-        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
-            Some((1, Cause::NetworkUnreachable))
-        }
-        _ => None,
-    }
-}
-
-fn judge_connection(server: &Endpoint, failures: &[(SocketAddr, io::Error)], ms: u64) -> Verdict {
-    let describe = |(address, error): &(SocketAddr, io::Error)| match error.kind() {
-        ErrorKind::TimedOut => format!("connecting to {address}: no answer within {ms} ms"),
-        ErrorKind::PermissionDenied => {
-            format!("connecting to {address}: this host's own rules forbid it ({error})")
-        }
-        _ => format!("connecting to {address}: {error}"),
-    };
-    let evidence: Vec<String> = failures.iter().map(describe).collect();
-    let note = evidence.first().cloned().unwrap_or_default();
-    let telling = failures
-        .iter()
-        .filter_map(|(address, error)| Some((cause_of(error)?, address)))
-        .max_by_key(|((weight, _), _)| *weight);
-    match telling {
-        Some(((_, cause), address)) => {
-            let address = address.ip().to_string();
-            Verdict::of(note, vec![found_at(cause, server, &address, evidence)])
-        }
-        None => Verdict::skipped(note),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::answer::ProbeOutcome;
-
-    use super::*;
-
-    fn server() -> Endpoint {
-        "https://sickbay.example:8443".parse().unwrap()
-    }
-
-    fn causes(verdict: &Verdict) -> Vec<u16> {
-        verdict.findings.iter().map(|it| it.cause).collect()
-    }
-
-    #[test]
-    fn a_name_fails_by_itself_or_for_want_of_a_name_server() {
-        let replies = |all: &[Reply]| -> Vec<(IpAddr, Reply)> {
-            all.iter()
-                .map(|it| ("10.0.0.2".parse().unwrap(), *it))
-                .collect()
-        };
-        let denied = Reply::Answer {
-            code: 3,
-            addresses: 0,
-        };
-        let judge = |all: &[Reply]| judge_name(&server(), "resolving: x".into(), &replies(all));
-        assert_eq!(causes(&judge(&[Reply::Silence, Reply::Silence])), [2302]);
-        assert_eq!(causes(&judge(&[Reply::Silence, denied])), [2301]);
-        assert_eq!(
-            causes(&judge(&[Reply::Answer {
-                code: 2,
-                addresses: 0
-            }])),
-            [2301]
-        );
-        let slow = judge(&[Reply::Answer {
-            code: 0,
-            addresses: 1,
-        }]);
-        assert_eq!(
-            slow.outcome,
-            ProbeOutcome::Skipped,
-            "the name exists: no guess"
-        );
-    }
-
-    #[test]
-    fn of_several_addresses_the_most_telling_failure_counts() {
-        let judge = |kinds: &[ErrorKind]| {
-            let address: SocketAddr = "10.0.0.7:8443".parse().unwrap();
-            let failures: Vec<_> = kinds
-                .iter()
-                .map(|it| (address, io::Error::from(*it)))
-                .collect();
-            judge_connection(&server(), &failures, 2_000)
-        };
-        assert_eq!(
-            causes(&judge(&[
-                ErrorKind::NetworkUnreachable,
-                ErrorKind::ConnectionRefused
-            ])),
-            [2303]
-        );
-        assert_eq!(
-            causes(&judge(&[
-                ErrorKind::NetworkUnreachable,
-                ErrorKind::TimedOut
-            ])),
-            [2305]
-        );
-        let unreachable = judge(&[ErrorKind::HostUnreachable]);
-        assert_eq!(causes(&unreachable), [2304]);
-        assert_eq!(unreachable.findings[0].known["ADDRESS"], "10.0.0.7");
-        assert_eq!(judge(&[ErrorKind::Other]).outcome, ProbeOutcome::Skipped);
-    }
-
-    #[test]
-    fn a_certificate_that_the_host_does_not_trust_may_be_trusted_by_the_agent() {
-        let refused = |cause| Verdict::of("no", vec![found(cause, &server(), Vec::new())]);
-        let target = |trust| Target {
-            server: server(),
-            pin: None,
-            http: None,
-            statuses: Vec::new(),
-            protocol: Protocol::Tcp,
-            trust,
-        };
-        let (own, system) = (target(Trust::Own), target(Trust::System));
-        let excused_of = |target: &Target, cause| excused(target, refused(cause)).outcome;
-        assert_eq!(
-            excused_of(&own, Cause::CertificateUntrusted),
-            ProbeOutcome::Skipped
-        );
-        assert_eq!(
-            excused_of(&own, Cause::CertificateExpired),
-            ProbeOutcome::Found
-        );
-        assert_eq!(
-            excused_of(&system, Cause::CertificateUntrusted),
-            ProbeOutcome::Found
-        );
-    }
 }

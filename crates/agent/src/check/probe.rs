@@ -198,7 +198,7 @@ const PROBES: &[Probe] = &[
         "network",
         Area::Network,
         Scope::Subject,
-        6_500,
+        9_500,
         Body::Chain(|it| Box::pin(network::steps(it))),
     ),
     waiting("clock", Area::Network, Scope::Host, 3_000, |it| {

@@ -1,15 +1,13 @@
 //! The TLS step on the way to the server, and what a refused certificate says of itself.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::Cause;
 use protocol::endpoint::Endpoint;
-use protocol::tls::{Fingerprint, client_config};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use protocol::tls::{Error, Fingerprint, client_config};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -19,10 +17,22 @@ use x509_cert::der::Decode as _;
 use super::network::{Stream, found_in_tls};
 use super::probe::Verdict;
 
+use self::observer::look;
+
+mod interceptor;
+mod observer;
+
 /// A certificate that ends sooner than this is worth a warning, in ms.
 const ENDS_SOON_MS: i64 = 14 * 24 * 3_600_000;
-/// Time for looking at a certificate that was refused, in ms.
-const LOOK_MS: u64 = 1_000;
+
+/// Why there is no secure connection.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Nothing came back in time.
+    Stalled(String),
+    /// It is known.
+    Told(Verdict),
+}
 
 /// The handshake as the agent makes it. `peer` is where the stream leads.
 pub(super) async fn handshake(
@@ -32,18 +42,23 @@ pub(super) async fn handshake(
     peer: Option<SocketAddr>,
     limit: Duration,
     now_ms: i64,
-) -> Result<(Box<dyn Stream>, Verdict), Verdict> {
+) -> Result<(Box<dyn Stream>, Verdict), Failed> {
     let setup = tokio::task::spawn_blocking(move || client_config(pin)).await;
     let config = match setup {
         Ok(Ok(config)) => config,
-        Ok(Err(error)) => return Err(Verdict::skipped(super::chain(&error))),
-        Err(error) => return Err(Verdict::skipped(format!("the probe broke: {error}"))),
+        Ok(Err(error @ Error::NoRoots)) => {
+            let found = found_in_tls(Cause::AuthoritiesMissing, server, vec![error.to_string()]);
+            return Err(Failed::Told(Verdict::of(error.to_string(), vec![found])));
+        }
+        Ok(Err(error)) => return Err(Failed::Told(Verdict::skipped(super::chain(&error)))),
+        Err(error) => {
+            let why = format!("the probe broke: {error}");
+            return Err(Failed::Told(Verdict::skipped(why)));
+        }
     };
     let Ok(name) = ServerName::try_from(server.host.clone()) else {
-        let host = &server.host;
-        return Err(Verdict::skipped(format!(
-            "{host} cannot be a TLS server name"
-        )));
+        let why = format!("{} cannot be a TLS server name", server.host);
+        return Err(Failed::Told(Verdict::skipped(why)));
     };
     let shaking = TlsConnector::from(config).connect(name.clone(), stream);
     match timeout(limit, shaking).await {
@@ -65,29 +80,105 @@ pub(super) async fn handshake(
                 || (Cause::HandshakeFailed, error.to_string()),
                 |it| classify(it, pin),
             );
-            let mut evidence = vec![format!("TLS handshake: {why}")];
-            if cause != Cause::HandshakeFailed
-                && let Some(peer) = peer
-            {
-                evidence.extend(look(peer, name).await);
-            }
-            Err(Verdict::of(
-                why,
-                vec![found_in_tls(cause, server, evidence)],
+            Err(Failed::Told(
+                refused(server, cause, why, peer, name, now_ms).await,
             ))
         }
         Err(_) => {
             let why = format!("TLS handshake: no answer within {} ms", limit.as_millis());
-            let found = found_in_tls(Cause::HandshakeFailed, server, vec![why.clone()]);
-            Err(Verdict::of(why, vec![found]))
+            Err(Failed::Stalled(why))
         }
     }
 }
 
+/// Whether the server says anything at all in the handshake.
+pub(super) async fn answers(
+    server: &Endpoint,
+    pin: Option<Fingerprint>,
+    stream: TcpStream,
+    limit: Duration,
+) -> bool {
+    !matches!(
+        handshake(server, pin, stream, None, limit, 0).await,
+        Err(Failed::Stalled(_))
+    )
+}
+
+/// A handshake that was broken off, and what the server has to show.
+async fn refused(
+    server: &Endpoint,
+    cause: Cause,
+    why: String,
+    peer: Option<SocketAddr>,
+    name: ServerName<'static>,
+    now_ms: i64,
+) -> Verdict {
+    let mut evidence = vec![format!("TLS handshake: {why}")];
+    let (Some(peer), true) = (peer, shows_certificate(cause)) else {
+        return Verdict::of(why, vec![found_in_tls(cause, server, evidence)]);
+    };
+    let seen = look(peer, name.clone(), None).await;
+    let issuer = seen
+        .certificate
+        .as_deref()
+        .and_then(read)
+        .map(|it| it.issuer);
+    let is_mistrusted = matches!(cause, Cause::AuthorityUnknown | Cause::CertificateUntrusted);
+    let cause = match issuer {
+        Some(issuer) if is_mistrusted && interceptor::is_known(&issuer) => {
+            Cause::ConnectionIntercepted
+        }
+        _ => cause,
+    };
+    evidence.extend(
+        seen.certificate
+            .as_deref()
+            .map(describe)
+            .into_iter()
+            .flatten(),
+    );
+    let mut findings = vec![found_in_tls(cause, server, evidence)];
+    if matches!(
+        cause,
+        Cause::CertificateExpired | Cause::CertificateNotYetValid
+    ) {
+        // A stranger's word, so it has to fit the certificate.
+        let told = look(peer, name, Some(server)).await.date_ms;
+        let certificate = seen.certificate.as_deref().and_then(read);
+        let fits = |ms: &i64| {
+            certificate.is_some_and(|it| (it.not_before_ms..=it.not_after_ms).contains(ms))
+        };
+        let offset = told.filter(fits).map(|it| it.saturating_sub(now_ms));
+        findings.extend(offset.and_then(|it| super::clock::judge(it, None)));
+    }
+    Verdict::of(why, findings)
+}
+
+/// Whether it helps to see what the server presents.
+const fn shows_certificate(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::CertificateExpired
+            | Cause::CertificateNotYetValid
+            | Cause::CertificateWrongName
+            | Cause::CertificateUntrusted
+            | Cause::AuthorityUnknown
+    )
+}
+
 fn classify(error: &rustls::Error, pin: Option<Fingerprint>) -> (Cause, String) {
     use CertificateError as Bad;
-    let rustls::Error::InvalidCertificate(bad) = error else {
-        return (Cause::HandshakeFailed, error.to_string());
+    let bad = match error {
+        rustls::Error::InvalidCertificate(bad) => bad,
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => return (Cause::TlsVersionUnsupported, error.to_string()),
+        rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            return (Cause::ClientCertificateExpired, error.to_string());
+        }
+        _ => return (Cause::HandshakeFailed, error.to_string()),
     };
     match (bad, pin) {
         (Bad::ApplicationVerificationFailure, Some(pin)) => {
@@ -114,19 +205,21 @@ struct Certified {
     issuer: String,
     not_before: String,
     not_after: String,
+    not_before_ms: i64,
     not_after_ms: i64,
 }
 
 fn read(der: &[u8]) -> Option<Certified> {
     let certificate = Certificate::from_der(der).ok()?;
     let told = certificate.tbs_certificate();
-    let ends = told.validity().not_after.to_unix_duration();
+    let ms = |it: Duration| i64::try_from(it.as_millis()).ok();
     Some(Certified {
         subject: told.subject().to_string(),
         issuer: told.issuer().to_string(),
         not_before: told.validity().not_before.to_string(),
         not_after: told.validity().not_after.to_string(),
-        not_after_ms: i64::try_from(ends.as_millis()).ok()?,
+        not_before_ms: ms(told.validity().not_before.to_unix_duration())?,
+        not_after_ms: ms(told.validity().not_after.to_unix_duration())?,
     })
 }
 
@@ -142,22 +235,6 @@ fn judge_end(server: &Endpoint, certificate: &Certified, now_ms: i64) -> Verdict
     };
     let found = soon.then(|| found_in_tls(Cause::CertificateEndsSoon, server, evidence()));
     Verdict::of(note, found.into_iter().collect())
-}
-
-/// What the server presents, seen in a handshake that is always broken off: nothing is sent to it.
-async fn look(peer: SocketAddr, name: ServerName<'static>) -> Vec<String> {
-    let observer = Arc::new(Observer::default());
-    let Some(config) = observing_config(&observer) else {
-        return Vec::new();
-    };
-    let looking = async {
-        let stream = TcpStream::connect(peer).await?;
-        TlsConnector::from(config).connect(name, stream).await
-    };
-    // It ends in an error by design.
-    drop(timeout(Duration::from_millis(LOOK_MS), looking).await);
-    let seen = observer.seen.lock().ok().and_then(|mut it| it.take());
-    seen.map_or_else(Vec::new, |der| describe(&der))
 }
 
 fn describe(der: &[u8]) -> Vec<String> {
@@ -178,71 +255,10 @@ fn describe(der: &[u8]) -> Vec<String> {
     lines
 }
 
-fn observing_config(observer: &Arc<Observer>) -> Option<Arc<ClientConfig>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?;
-    let verifier: Arc<dyn ServerCertVerifier> = Arc::<Observer>::clone(observer);
-    let config = builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Some(Arc::new(config))
-}
-
-/// Keeps the certificate it is shown and trusts nobody.
-#[derive(Debug, Default)]
-struct Observer {
-    seen: Mutex<Option<Vec<u8>>>,
-}
-
-fn refused() -> rustls::Error {
-    CertificateError::ApplicationVerificationFailure.into()
-}
-
-impl ServerCertVerifier for Observer {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = Some(end_entity.to_vec());
-        }
-        Err(refused())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(refused())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(refused())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -275,10 +291,23 @@ mod tests {
             classify(&rustls::Error::HandshakeNotComplete, None).0,
             Cause::HandshakeFailed
         );
+        let alert = |it| classify(&rustls::Error::AlertReceived(it), None).0;
+        assert_eq!(
+            alert(AlertDescription::ProtocolVersion),
+            Cause::TlsVersionUnsupported
+        );
+        assert_eq!(
+            alert(AlertDescription::HandshakeFailure),
+            Cause::HandshakeFailed
+        );
+        assert_eq!(
+            alert(AlertDescription::CertificateExpired),
+            Cause::ClientCertificateExpired
+        );
     }
 
     /// A handshake with a throw-away server that is trusted by `pin_of` its certificate.
-    async fn shake(pin_of: impl FnOnce(&[u8]) -> Fingerprint) -> Result<Verdict, Verdict> {
+    async fn shake(pin_of: impl FnOnce(&[u8]) -> Fingerprint) -> Result<Verdict, Failed> {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();
         let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
@@ -319,7 +348,10 @@ mod tests {
 
     #[tokio::test]
     async fn another_certificate_than_the_pinned_one_is_shown() {
-        let verdict = shake(|_| Fingerprint::of(b"another")).await.unwrap_err();
+        let failed = shake(|_| Fingerprint::of(b"another")).await.unwrap_err();
+        let Failed::Told(verdict) = failed else {
+            panic!("it answers: {failed:?}");
+        };
         assert_eq!(verdict.findings[0].cause, 2307);
         let evidence = &verdict.findings[0].evidence;
         assert!(
@@ -341,6 +373,7 @@ mod tests {
             issuer: "CN=authority".into(),
             not_before: "2026-01-01T00:00:00Z".into(),
             not_after: "2026-04-01T00:00:00Z".into(),
+            not_before_ms: protocol::stamp::parse("2026-01-01T00:00:00Z").unwrap(),
             not_after_ms: protocol::stamp::parse("2026-04-01T00:00:00Z").unwrap(),
         };
         let count = |now: &str| {

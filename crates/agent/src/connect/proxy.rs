@@ -21,9 +21,11 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Proxy {
-    host: String,
-    port: u16,
+pub(crate) struct Proxy {
+    /// Its name or address.
+    pub(crate) host: String,
+    /// Its port.
+    pub(crate) port: u16,
     /// `user:password` in Base64.
     login: Option<String>,
 }
@@ -34,7 +36,8 @@ impl Proxy {
         Self::named_by(endpoint, |name| std::env::var(name).ok())
     }
 
-    fn named_by(
+    /// The proxy for TLS to `endpoint` that these variables name.
+    pub(crate) fn named_by(
         endpoint: &Endpoint,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, Error> {
@@ -59,7 +62,8 @@ impl Proxy {
             None => (None, text.trim_start_matches("http://")),
         };
         let bad = || Error::BadProxy(address.to_owned());
-        if text.starts_with("https://") || address.contains("://") {
+        let is_other = |(scheme, _): (&str, &str)| scheme != "http";
+        if text.split_once("://").is_some_and(is_other) || address.contains("://") {
             return Err(bad());
         }
         // An https address of the same form, for the sake of its parser.
@@ -104,7 +108,11 @@ impl Proxy {
 
     /// Sends the request; the first line of the answer. Reads not one byte past the answer's head:
     /// what follows belongs to TLS.
-    async fn ask(&self, stream: &mut TcpStream, endpoint: &Endpoint) -> io::Result<String> {
+    pub(crate) async fn ask(
+        &self,
+        stream: &mut TcpStream,
+        endpoint: &Endpoint,
+    ) -> io::Result<String> {
         let target = endpoint.authority();
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some(login) = &self.login {
@@ -118,6 +126,17 @@ impl Proxy {
         }
         let head = String::from_utf8_lossy(&head);
         Ok(head.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// Without its login.
+impl std::fmt::Display for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port, .. } = self;
+        match host.contains(':') {
+            true => write!(f, "http://[{host}]:{port}"),
+            false => write!(f, "http://{host}:{port}"),
+        }
     }
 }
 
