@@ -177,10 +177,11 @@ struct Way<'a> {
 
 impl Way<'_> {
     async fn direct(&self, mut journey: Journey) -> Vec<Step> {
-        let (names, addresses) = match self.resolve().await {
+        let (names, addresses, is_slow) = match self.resolve().await {
             Ok((names, addresses, verdict)) => {
+                let is_slow = !verdict.findings.is_empty();
                 journey.took(verdict);
-                (names, addresses)
+                (names, addresses, is_slow)
             }
             Err(verdict) => {
                 journey.took(verdict);
@@ -199,7 +200,7 @@ impl Way<'_> {
         };
         let to = connected.to;
         journey.took(Verdict::clear(format!("connected to {to}")));
-        let suspicious = self.context.deep || connected.took.as_millis() >= LATE_MS;
+        let suspicious = self.context.deep || is_slow || connected.took.as_millis() >= LATE_MS;
         let late = async {
             match suspicious {
                 true => loss::trial(to).await.judge(),
@@ -302,6 +303,13 @@ impl Way<'_> {
                 let addresses = addresses.iter().map(|it| (*it, port).into()).collect();
                 Ok((Some(names), addresses, verdict))
             }
+            // Programs waited in vain for what one name server says: that is where the way leads.
+            Err(why) if matches!(judged, Some((Cause::ResolverSlow, _))) => {
+                let verdict = Verdict::of(why.clone(), found.into_iter().collect());
+                let answered = names.answered();
+                let addresses = answered.iter().map(|it| (*it, port).into()).collect();
+                Ok((Some(names), addresses, verdict))
+            }
             Err(why) => {
                 let Some(found) = found else {
                     let said = names.evidence().join(", ");
@@ -363,18 +371,9 @@ impl Way<'_> {
         let note = match explained {
             Err(why) if findings.is_empty() => return Verdict::skipped(why),
             Err(why) => why,
-            Ok(Explained {
-                cause,
-                evidence,
-                address,
-                interface,
-            }) => {
-                let note = evidence.first().cloned().unwrap_or_default();
-                let mut found = self.found_at(cause, address, evidence);
-                found
-                    .known
-                    .extend(interface.map(|it| ("INTERFACE".to_owned(), it)));
-                findings.push(found);
+            Ok(explained) => {
+                let note = explained.evidence.first().cloned().unwrap_or_default();
+                findings.push(self.explained(explained));
                 note
             }
         };
@@ -410,6 +409,13 @@ impl Way<'_> {
             verdict.findings.extend(clock::judge(offset_ms, None));
         }
         Verdict::of(verdict.note, verdict.findings)
+    }
+
+    fn explained(&self, it: Explained) -> Finding {
+        let mut found = self.found_at(it.cause, it.address, it.evidence);
+        let interface = it.interface.map(|it| ("INTERFACE".to_owned(), it));
+        found.known.extend(interface);
+        found
     }
 
     fn found(&self, cause: Cause, evidence: Vec<String>) -> Finding {

@@ -40,11 +40,15 @@ impl Way<'_> {
         if fault.found_no_server && directly.is_some() {
             findings.push(with_proxy(Cause::ProxyUnwanted, evidence.clone()));
         }
-        findings.extend(
-            fault
-                .names
-                .map(|(cause, evidence)| self.found(cause, evidence)),
-        );
+        if let Some(names) = &fault.names {
+            // A name that does not exist is the setting's fault; mute name servers are not.
+            let judged = names.judge().filter(|it| it.0 != Cause::NameNotResolved);
+            findings.extend(judged.map(|(cause, evidence)| self.found(cause, evidence)));
+            findings.extend(self.unasked(names).await);
+        }
+        let explained = fault.explained;
+        let explained = explained.filter(|it| it.cause.leads_to(Cause::ProxyUnreachable));
+        findings.extend(explained.map(|it| self.explained(it)));
         journey.took(Verdict::of(evidence.join("; "), findings));
         journey.ends("the proxy did not lead to the server")
     }

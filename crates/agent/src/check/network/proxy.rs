@@ -4,6 +4,7 @@
 //! the variables of a login shell.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::Cause;
@@ -11,6 +12,7 @@ use protocol::endpoint::Endpoint;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::connection::{Attempts, Connected, Explained};
 use super::names::Names;
 use crate::check::{Context, command, http, procfs};
 use crate::connect::proxy::Proxy;
@@ -38,8 +40,10 @@ pub(super) struct Fault {
     pub(super) evidence: Vec<String>,
     /// The proxy reached nobody in the server's place: it works, and the server lies elsewhere.
     pub(super) found_no_server: bool,
-    /// Why names are not resolved, if that is the reason.
-    pub(super) names: Option<(Cause, Vec<String>)>,
+    /// How its name was looked for, in vain.
+    pub(super) names: Option<Names>,
+    /// What keeps packets from it.
+    pub(super) explained: Option<Explained>,
 }
 
 /// The proxy that the agent uses for that server; `Err` says that what it is told is none.
@@ -178,6 +182,7 @@ impl Setting {
             evidence: vec![named.clone(), why],
             found_no_server: false,
             names: None,
+            explained: None,
         };
         let names = match proxy.host.parse() {
             Ok(address) => vec![address],
@@ -188,56 +193,46 @@ impl Setting {
                     Err(why) => {
                         let mut fault = fault(Cause::ProxyUnreachable, why.clone());
                         fault.evidence.extend(names.evidence());
-                        // A name that does not exist is the setting's fault; mute servers are not.
-                        fault.names = names
-                            .judge()
-                            .filter(|(it, _)| *it != Cause::NameNotResolved);
+                        fault.names = Some(names);
                         return Err(fault);
                     }
                 }
             }
         };
-        let mut failures = Vec::new();
-        for address in names {
-            let connecting = TcpStream::connect((address, proxy.port));
-            let mut stream = match timeout(limit, connecting).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => {
-                    failures.push(format!("connecting to {address}: {error}"));
-                    continue;
-                }
-                Err(_) => {
-                    let ms = limit.as_millis();
-                    failures.push(format!("connecting to {address}: no answer within {ms} ms"));
-                    continue;
-                }
+        let addresses: Vec<SocketAddr> = names.iter().map(|it| (*it, proxy.port).into()).collect();
+        let mut attempts = Attempts::begin(&addresses, limit);
+        let Some(Connected { mut stream, .. }) = attempts.first().await else {
+            let (why, explained) = match attempts.explain(limit).await {
+                Ok(it) => (it.evidence.join("; "), Some(it)),
+                Err(why) => (why, None),
             };
-            let said = timeout(limit, proxy.ask(&mut stream, server)).await;
-            let why = match said {
-                Ok(Ok(line)) => match judge(&line) {
-                    None => return Ok(stream),
-                    Some((cause, found_no_server)) => {
-                        let said = format!(
-                            "asked for {}, the proxy answers: {line}",
-                            server.authority()
-                        );
-                        return Err(Fault {
-                            found_no_server,
-                            ..fault(cause, said)
-                        });
-                    }
-                },
-                Ok(Err(error)) => format!("the proxy accepts a connection and then: {error}"),
-                Err(_) => format!(
-                    "the proxy accepts a connection and says nothing within {} ms",
-                    limit.as_millis()
-                ),
-            };
-            return Err(fault(Cause::ProxyAnswersWrongly, why));
-        }
-        let mut fault = fault(Cause::ProxyUnreachable, failures.join("; "));
-        fault.evidence.retain(|it| !it.is_empty());
-        Err(fault)
+            return Err(Fault {
+                explained,
+                ..fault(Cause::ProxyUnreachable, why)
+            });
+        };
+        let said = timeout(limit, proxy.ask(&mut stream, server)).await;
+        let why = match said {
+            Ok(Ok(line)) => match judge(&line) {
+                None => return Ok(stream),
+                Some((cause, found_no_server)) => {
+                    let said = format!(
+                        "asked for {}, the proxy answers: {line}",
+                        server.authority()
+                    );
+                    return Err(Fault {
+                        found_no_server,
+                        ..fault(cause, said)
+                    });
+                }
+            },
+            Ok(Err(error)) => format!("the proxy accepts a connection and then: {error}"),
+            Err(_) => format!(
+                "the proxy accepts a connection and says nothing within {} ms",
+                limit.as_millis()
+            ),
+        };
+        Err(fault(Cause::ProxyAnswersWrongly, why))
     }
 }
 

@@ -14,6 +14,8 @@ use super::hindrance::Symptom;
 
 /// Name servers that the C library asks (resolv.conf(5)).
 pub(super) const SERVERS_MAX: usize = 3;
+/// Time after which a question is sent again, in ms.
+const AGAIN_MS: u64 = 1_000;
 /// Response codes (RFC 1035, 4.1.1).
 const FAILURE: u8 = 2;
 const NAME_ERROR: u8 = 3;
@@ -144,11 +146,14 @@ async fn exchange(server: SocketAddr, name: &str, v6: bool) -> std::io::Result<R
     let kind = if v6 { KIND_AAAA } else { KIND_A };
     let question = question(name, kind)
         .ok_or_else(|| std::io::Error::other("the name cannot be asked for"))?;
-    socket.send(&question).await?;
     let mut answer = [0; 1_500];
     loop {
-        let size = socket.recv(&mut answer).await?;
-        if let Some(reply) = read(answer.get(..size).unwrap_or_default(), kind) {
+        // One lost packet is no silence.
+        socket.send(&question).await?;
+        let again = Duration::from_millis(AGAIN_MS);
+        if let Ok(size) = timeout(again, socket.recv(&mut answer)).await
+            && let Some(reply) = read(answer.get(..size?).unwrap_or_default(), kind)
+        {
             return Ok(reply);
         }
     }
