@@ -113,9 +113,13 @@ fn judge_form(
     let shown = config.path.display();
     match read {
         // What runs has found what it needs.
-        Err(error) if error.kind() == ErrorKind::NotFound && config.required && !running => Err(
-            unusable(&config.path, vec![format!("there is no file {shown}")]),
-        ),
+        Err(error) if error.kind() == ErrorKind::NotFound && config.required && !running => {
+            let cause = Cause::ConfigurationMissing;
+            let evidence = vec![format!("there is no file {shown}")];
+            let path = shown.to_string();
+            let known = [("CONFIG", path.as_str()), ("PATH", path.as_str())];
+            Err(finding(cause, cause.sentence(), evidence, &known))
+        }
         // The agent's user may be allowed what we are not.
         Err(error) => Ok(format!("{shown} cannot be read: {error}")),
         Ok(text) => match settings::read(config.format, &text) {
@@ -321,7 +325,8 @@ mod tests {
             judge_form(&config, absent(), true).is_ok(),
             "what runs has what it needs"
         );
-        assert!(judge_form(&config, absent(), false).is_err());
+        let missing = judge_form(&config, absent(), false).unwrap_err();
+        assert_eq!(missing.cause, Cause::ConfigurationMissing.code());
         assert!(judge_form(&config, Err(ErrorKind::PermissionDenied.into()), false).is_ok());
     }
 

@@ -76,6 +76,16 @@ fn read_only(mount: &Mount, path: &Path) -> Finding {
     )
 }
 
+/// The mount of a program from which nothing may be executed, as the kernel lists it.
+pub(super) fn mount_without_exec(program: &Path) -> Option<String> {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = parse_mounts(&mountinfo);
+    let path = program.canonicalize().ok()?;
+    let mount = mount_of(&mounts, &path)?;
+    let has_noexec = mount.options.split(',').any(|it| it == "noexec");
+    has_noexec.then(|| mount.line.clone())
+}
+
 /// One line of `/proc/self/mountinfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {

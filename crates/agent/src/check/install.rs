@@ -1,7 +1,6 @@
 //! Is the agent installed and enrolled?
 
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use model::Cause;
@@ -10,6 +9,8 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::profile::{OWN, unit_file};
 use super::{Context, Subject, procfs};
+use crate::config::DataDir;
+use crate::identity::{AgentKey, Error, Identity};
 
 /// The agent's program, in its usual places and in `PATH`. This program does not count unless it
 /// lies there: the checker may have been downloaded anywhere.
@@ -62,6 +63,9 @@ pub(super) fn probe(context: &Context) -> Verdict {
             Err(found) => findings.push(found),
         }
     }
+    if subject.name == OWN {
+        findings.extend(judge_own(&subject.data_dirs));
+    }
     if let Some(sign) = &subject.paused {
         let cause = Cause::AgentPaused;
         findings.push(finding(cause, cause.sentence(), vec![sign.clone()], &[]));
@@ -87,6 +91,41 @@ fn absent(subject: &Subject) -> Verdict {
         &[],
     );
     Verdict::of("not installed", vec![found])
+}
+
+/// Whether Sickbay's own agent can use its identity and its key.
+fn judge_own(data_dirs: &[PathBuf]) -> Option<Finding> {
+    let data = DataDir::new(data_dirs.first()?);
+    let loaded = match Identity::load(&data) {
+        Ok(it) => AgentKey::load(&data, &it.key_name).map_err(|error| (Some(it), error)),
+        Err(error) => Err((None, error)),
+    };
+    let (cause, path, why) = match loaded {
+        Ok(_) => return None,
+        Err((Some(it), Error::NotEnrolled)) => {
+            let why = "is missing, and identity.json names it".to_owned();
+            (Cause::IdentityCorrupt, data.key(&it.key_name), why)
+        }
+        Err((_, Error::NotEnrolled | Error::NoRandom)) => return None,
+        Err((_, Error::Damaged(path))) => (Cause::IdentityCorrupt, path, "is damaged".to_owned()),
+        // The agent's user may be allowed what we are not.
+        Err((_, Error::Io(_, error))) if error.kind() == ErrorKind::PermissionDenied => {
+            return None;
+        }
+        Err((_, Error::Io(path, error))) => (
+            Cause::IdentityUnreadable,
+            path,
+            format!("cannot be read: {error}"),
+        ),
+    };
+    let path = path.display().to_string();
+    let evidence = vec![format!("{path} {why}")];
+    Some(finding(
+        cause,
+        cause.sentence(),
+        evidence,
+        &[("PATH", &path)],
+    ))
 }
 
 fn judge_identity(
@@ -118,24 +157,9 @@ fn judge_identity(
     }
 }
 
-/// The program of systemd's `ExecStart={ path=… ; argv[]=… }` and what is wrong with it.
-pub(super) fn program_fault(exec_start: &str) -> Option<String> {
-    let path = exec_start.split_once("path=")?.1;
-    let path = Path::new(path.split(" ;").next()?.trim());
-    let about = match std::fs::metadata(path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Some(format!("{} does not exist", path.display()));
-        }
-        Err(_) => return None,
-    };
-    let runs = about.is_file() && about.permissions().mode() & 0o111 != 0;
-    (!runs).then(|| format!("{} is not an executable file", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Error;
+    use std::io;
 
     use super::super::tests::own;
     use super::*;
@@ -149,7 +173,7 @@ mod tests {
             judge_identity(
                 &own("/d".as_ref(), None),
                 path,
-                Err(Error::from(ErrorKind::PermissionDenied)),
+                Err(io::Error::from(ErrorKind::PermissionDenied)),
                 false
             )
             .is_ok()
@@ -177,17 +201,25 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_named() {
-        let exec =
-            |path| format!("{{ path={path} ; argv[]={path} run ; ignore_errors=no ; pid=0 }}");
-        let fault = program_fault(&exec("/nonexistent/sickbay-agent")).unwrap();
-        assert_eq!(fault, "/nonexistent/sickbay-agent does not exist");
-        assert!(
-            program_fault(&exec("/proc/self/status"))
-                .unwrap()
-                .contains("not an executable")
-        );
-        assert_eq!(program_fault(&exec("/bin/sh")), None);
-        assert_eq!(program_fault(""), None);
+    fn an_identity_that_is_damaged_or_lacks_its_key_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = [dir.path().to_owned()];
+        let cause = || judge_own(&dirs).map(|it| it.cause);
+        assert_eq!(cause(), None, "never enrolled");
+        let key = AgentKey::generate().unwrap();
+        let data = DataDir::new(dir.path());
+        let identity = Identity {
+            host_uuid: "inet-1".parse().unwrap(),
+            server: "https://sickbay.example:8443".parse().unwrap(),
+            pin: None,
+            order_keys: Vec::new(),
+            key_name: key.own_name(),
+        };
+        identity.save(&data).unwrap();
+        assert_eq!(cause(), Some(Cause::IdentityCorrupt.code()), "no key");
+        key.save(&data, &identity.key_name).unwrap();
+        assert_eq!(cause(), None);
+        std::fs::write(data.identity(), "{}").unwrap();
+        assert_eq!(cause(), Some(Cause::IdentityCorrupt.code()));
     }
 }

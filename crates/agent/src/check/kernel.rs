@@ -1,4 +1,4 @@
-//! What the kernel's log says of the last day: the agent killed for memory, disks that fail.
+//! What the kernel's log says of the last day: what it did to the agent, and disks that fail.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _};
@@ -17,14 +17,20 @@ const RECORDS_MAX: usize = 20_000;
 /// Lines of evidence that are shown of one kind.
 const SHOWN_MAX: usize = 3;
 /// What the kernel writes when a disk fails.
-const DISK_MARKS: [&str; 7] = [
+const DISK_MARKS: [&str; 4] = [
     "I/O error, dev ",
     "Buffer I/O error on dev",
     "critical medium error",
-    "EXT4-fs error",
     "metadata I/O error",
-    "Remounting filesystem read-only",
-    "BTRFS error",
+];
+/// What it writes when a file system does not hold what it should: two parts of one line.
+const DAMAGE_MARKS: [(&str, &str); 6] = [
+    ("EXT4-fs error (device ", ""),
+    ("EXT4-fs (", "): Remounting filesystem read-only"),
+    ("XFS (", "orruption"),
+    ("BTRFS critical (", ""),
+    ("BTRFS error (", "corrupt"),
+    ("BTRFS error (", "csum"),
 ];
 /// Drives without a medium and loops over files: their errors say nothing about disks.
 const NO_DISKS: [&str; 3] = ["dev fd", "dev sr", "dev loop"];
@@ -74,21 +80,22 @@ fn parse(record: &str) -> Option<Line> {
     })
 }
 
-/// Disk errors of the last day.
+/// Errors of disks and file systems of the last day.
 pub(super) fn probe_disks(_: &Context) -> Verdict {
     look(|lines, now| {
-        let cause = Cause::KernelDiskErrors;
-        judge(lines, now, cause, is_disk_error)
+        let disks = judge(lines, now, Cause::KernelDiskErrors, is_disk_error);
+        let damage = judge(lines, now, Cause::FileSystemErrors, is_damage);
+        disks.into_iter().chain(damage).collect()
     })
 }
 
-/// Kills of the agent for want of memory of the last day.
-pub(super) fn probe_kills(context: &Context) -> Verdict {
+/// What the kernel did to the agent in the last day.
+pub(super) fn probe_agent(context: &Context) -> Verdict {
     let subject = &context.subject;
-    look(|lines, now| judge_kills(lines, now, subject))
+    look(|lines, now| judge_agent(lines, now, subject))
 }
 
-fn look(judge: impl FnOnce(&[Line], u64) -> Option<Finding>) -> Verdict {
+fn look(judge: impl FnOnce(&[Line], u64) -> Vec<Finding>) -> Verdict {
     let lines = match read() {
         Ok(lines) => lines,
         Err(why) => return Verdict::skipped(why),
@@ -97,12 +104,86 @@ fn look(judge: impl FnOnce(&[Line], u64) -> Option<Finding>) -> Verdict {
         return Verdict::skipped("/proc/uptime cannot be read");
     };
     let note = format!("{} lines of the kernel's log", lines.len());
-    Verdict::of(note, judge(&lines, now).into_iter().collect())
+    Verdict::of(note, judge(&lines, now))
 }
 
-fn judge_kills(lines: &[Line], now: u64, subject: &Subject) -> Option<Finding> {
-    let is_kill = |it: &str| killed(it).is_some_and(|name| subject.has_process(name));
-    judge(lines, now, Cause::KilledForMemory, is_kill)
+fn judge_agent(lines: &[Line], now: u64, subject: &Subject) -> Vec<Finding> {
+    let causes = [
+        Cause::KilledForMemory,
+        Cause::AgentSegfaulted,
+        Cause::KernelTaskHung,
+        Cause::CgroupProcessLimit,
+        Cause::SelinuxDenies,
+        Cause::AppArmorDenies,
+        Cause::SystemCallDenied,
+    ];
+    let found = causes.into_iter().filter_map(|cause| {
+        let is_telling = |text: &str| told(text, subject) == Some(cause);
+        judge(lines, now, cause, is_telling)
+    });
+    found.collect()
+}
+
+/// What a line says happened to the agent.
+fn told(text: &str, subject: &Subject) -> Option<Cause> {
+    let is_agent = |name: Option<&str>| name.is_some_and(|it| subject.has_process(it));
+    if is_agent(killed(text)) {
+        return Some(Cause::KilledForMemory);
+    }
+    if is_agent(faulted(text)) {
+        return Some(Cause::AgentSegfaulted);
+    }
+    if is_agent(hung(text)) {
+        return Some(Cause::KernelTaskHung);
+    }
+    let group = text.split_once("fork rejected by pids controller in ");
+    let of_unit =
+        |it: &str| !subject.unit.is_empty() && it.trim().split('/').any(|it| it == subject.unit);
+    if group.is_some_and(|it| of_unit(it.1)) {
+        return Some(Cause::CgroupProcessLimit);
+    }
+    if !is_agent(quoted(text, "comm=")) {
+        return None;
+    }
+    // Only what is enforced: `permissive=1` and `apparmor="ALLOWED"` hinder nobody.
+    if text.contains("avc:  denied") && !text.contains("permissive=1") {
+        return Some(Cause::SelinuxDenies);
+    }
+    if text.contains("apparmor=\"DENIED\"") {
+        return Some(Cause::AppArmorDenies);
+    }
+    // A seccomp filter that ended it by SIGSYS (kernel: AUDIT_SECCOMP).
+    let is_seccomp = text.contains("type=1326") && text.contains(" sig=31 ");
+    is_seccomp.then_some(Cause::SystemCallDenied)
+}
+
+/// The name in `name[4711]: segfault at …` and `traps: name[4711] general protection …`.
+fn faulted(text: &str) -> Option<&str> {
+    let text = text.strip_prefix("traps: ").unwrap_or(text);
+    let (name, rest) = text.split_once('[')?;
+    let (pid, what) = rest.split_once(']')?;
+    let what = what.trim_start_matches([':', ' ']);
+    let marks = [
+        "segfault at ",
+        "general protection",
+        "trap ",
+        "stack segment",
+    ];
+    let is_fault = marks.iter().any(|it| what.starts_with(it));
+    (is_fault && pid.bytes().all(|it| it.is_ascii_digit())).then_some(name)
+}
+
+/// The name in `INFO: task name:4711 blocked for more than 120 seconds.`
+fn hung(text: &str) -> Option<&str> {
+    let task = text.split_once("INFO: task ")?.1;
+    let (task, _) = task.split_once(" blocked for more than ")?;
+    task.rsplit_once(':').map(|it| it.0)
+}
+
+/// The text in quotes behind a key.
+fn quoted<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let rest = text.split_once(key)?.1.strip_prefix('"')?;
+    rest.split('"').next()
 }
 
 fn judge(
@@ -129,6 +210,20 @@ fn killed(text: &str) -> Option<&str> {
     rest.split_once('(')?.1.split_once(')').map(|it| it.0)
 }
 
+fn is_damage(text: &str) -> bool {
+    let has = |(head, word): &(&str, &str)| text.contains(head) && text.contains(word);
+    let devices = NO_DISKS.iter().filter_map(|it| it.split(' ').nth(1));
+    DAMAGE_MARKS.iter().any(has) && !devices.into_iter().any(|it| of_device(text, it))
+}
+
+/// Whether the file system lies on such a device: `EXT4-fs (loop0): …`, `… (device loop0): …`.
+fn of_device(text: &str, device: &str) -> bool {
+    let marks = ["(", "device "];
+    marks
+        .iter()
+        .any(|it| text.contains(&format!("{it}{device}")))
+}
+
 fn is_disk_error(text: &str) -> bool {
     DISK_MARKS.iter().any(|mark| text.contains(mark))
         && !NO_DISKS.iter().any(|mark| text.contains(mark))
@@ -141,9 +236,11 @@ mod tests {
     fn causes(records: &[&str], now: u64) -> Vec<u16> {
         let lines: Vec<Line> = records.iter().filter_map(|it| parse(it)).collect();
         let subject = super::super::tests::own("/d".as_ref(), None);
-        let kills = judge_kills(&lines, now, &subject);
+        let own = judge_agent(&lines, now, &subject);
         let disks = judge(&lines, now, Cause::KernelDiskErrors, is_disk_error);
-        kills.iter().chain(&disks).map(|it| it.cause).collect()
+        let damage = judge(&lines, now, Cause::FileSystemErrors, is_damage);
+        let all = own.iter().chain(&disks).chain(&damage);
+        all.map(|it| it.cause).collect()
     }
 
     #[test]
@@ -178,5 +275,79 @@ mod tests {
         let optical = "3,1,1000000,-;Buffer I/O error on dev sr0, logical block 1";
         assert_eq!(causes(&[disk], 100), [2803]);
         assert_eq!(causes(&[floppy, optical], 100), [0_u16; 0]);
+    }
+
+    #[test]
+    fn damaged_file_systems_are_told_from_lines_that_only_name_one() {
+        let at = |text: &str| causes(&[&format!("3,1,1000000,-;{text}")], 100);
+        assert_eq!(
+            at(
+                "EXT4-fs error (device sda1): ext4_lookup:1855: inode #2: comm x: deleted inode referenced: 12"
+            ),
+            [2407]
+        );
+        assert_eq!(
+            at("XFS (dm-0): Metadata corruption detected at xfs_agi_verify"),
+            [2407]
+        );
+        assert_eq!(
+            at("EXT4-fs (sda1): Remounting filesystem read-only"),
+            [2407]
+        );
+        for fine in [
+            "EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: errors=remount-ro",
+            "EXT4-fs (sda1): re-mounted. Opts: errors=remount-ro. Quota mode: none.",
+            "XFS (dm-0): Ending clean mount",
+            "EXT4-fs error (device loop0): ext4_lookup: deleted inode referenced: 12",
+        ] {
+            assert_eq!(at(fine), [0_u16; 0], "{fine}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_did_to_the_agent_is_found() {
+        let at = |text: &str| causes(&[&format!("3,1,1000000,-;{text}")], 100);
+        assert_eq!(
+            at("sickbay-agent[81]: segfault at 0 ip 0000 sp 0000 error 4 in x[40+1]"),
+            [2805]
+        );
+        assert_eq!(
+            at("traps: sickbay-agent[81] general protection fault ip:0 sp:0 error:0"),
+            [2805]
+        );
+        assert_eq!(
+            at("INFO: task sickbay-agent:81 blocked for more than 120 seconds."),
+            [2806]
+        );
+        assert_eq!(
+            at("cgroup: fork rejected by pids controller in /system.slice/sickbay-agent.service"),
+            [2511]
+        );
+        assert_eq!(
+            at(
+                "audit: type=1400 audit(1.2:3): apparmor=\"DENIED\" operation=\"open\" profile=\"x\" name=\"/etc/x\" pid=1 comm=\"sickbay-agent\""
+            ),
+            [2414]
+        );
+        assert_eq!(
+            at(
+                "audit: type=1400 audit(1.2:3): avc:  denied  { read } for  pid=1 comm=\"sickbay-agent\" name=\"x\" permissive=0"
+            ),
+            [2413]
+        );
+        assert_eq!(
+            at(
+                "audit: type=1326 audit(1.2:3): auid=1 comm=\"sickbay-agent\" exe=\"/x\" sig=31 arch=c000003e syscall=41"
+            ),
+            [2808]
+        );
+        for other in [
+            "java[81]: segfault at 0 ip 0000 sp 0000 error 4",
+            "audit: type=1400 audit(1.2:3): avc:  denied  { read } for  pid=1 comm=\"sickbay-agent\" permissive=1",
+            "audit: type=1400 audit(1.2:3): apparmor=\"ALLOWED\" pid=1 comm=\"sickbay-agent\"",
+            "cgroup: fork rejected by pids controller in /system.slice/cron.service",
+        ] {
+            assert_eq!(at(other), [0_u16; 0], "{other}");
+        }
     }
 }

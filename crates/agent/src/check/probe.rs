@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     Context, Subject, clock, config, disk, files, install, kernel, limits, load, logs, memory,
-    millis, neighbours, network, process, service,
+    millis, neighbours, network, package, process, service,
 };
 use crate::progress::Progress;
 
@@ -43,6 +43,14 @@ impl Verdict {
             outcome: ProbeOutcome::Skipped,
             ..Self::clear(note)
         }
+    }
+
+    /// Found more.
+    pub(super) fn add(&mut self, findings: Vec<Finding>) {
+        if !findings.is_empty() {
+            self.outcome = ProbeOutcome::Found;
+        }
+        self.findings.extend(findings);
     }
 
     /// It looked: clear without findings, found with some.
@@ -185,6 +193,13 @@ const PROBES: &[Probe] = &[
         2_000,
         install::probe,
     ),
+    blocking(
+        "package",
+        Area::Agent,
+        Scope::Subject,
+        3_500,
+        package::probe,
+    ),
     waiting("service", Area::Agent, Scope::Subject, 4_000, |it| {
         Box::pin(service::probe(it))
     }),
@@ -230,11 +245,11 @@ const PROBES: &[Probe] = &[
         Box::pin(logs::probe(it))
     }),
     blocking(
-        "kills",
+        "kernel",
         Area::Agent,
         Scope::Subject,
         3_000,
-        kernel::probe_kills,
+        kernel::probe_agent,
     ),
     blocking(
         "kernel-log",

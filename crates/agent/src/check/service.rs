@@ -1,24 +1,33 @@
-//! What systemd says of the agent's service.
+//! What the service manager says of the agent's service, and why it does not stay up.
+
+mod script;
+mod start;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::Cause;
+use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
-use super::{Context, command, install, procfs};
+use super::{Context, command, procfs, why};
 
 /// Restarts from which on a service that does not stay up is in a crash loop.
 const RESTARTS_MANY: u64 = 5;
 /// A service that was restarted often and is up for less than this still crashes, in seconds.
 const UP_SECONDS_SHORT: u64 = 120;
 const PROPERTIES: &str = "LoadState,LoadError,UnitFileState,ActiveState,SubState,Result,NRestarts,\
-    ExecMainCode,ExecMainStatus,ExecStart,MainPID,ActiveEnterTimestampMonotonic";
+    ExecMainCode,ExecMainStatus,ExecStart,MainPID,ActiveEnterTimestampMonotonic,\
+    InactiveExitTimestampMonotonic,ConditionResult,ConditionTimestampMonotonic,AssertResult,User,\
+    Group,WorkingDirectory,Environment,EnvironmentFiles,Requires,BindsTo,Requisite,InvocationID,\
+    TasksMax,LimitNOFILE";
 
 /// Loaded, enabled, active; failed or restarted again and again, and why.
 pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     if !command::systemd_runs() {
-        return Verdict::skipped("systemd does not run this host");
+        let looking = tokio::task::spawn_blocking(move || script::look(&context.subject));
+        let failed = |error| Verdict::skipped(format!("the probe broke: {error}"));
+        return looking.await.unwrap_or_else(failed);
     }
     let unit = context.subject.unit.as_str();
     if unit.is_empty() {
@@ -29,15 +38,64 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
         Ok(shown) => shown,
         Err(why) => return Verdict::skipped(why),
     };
-    let properties = parse(&shown);
-    let exec_start = properties.get("ExecStart").copied().unwrap_or_default();
-    judge(&Seen {
-        unit,
-        properties: &properties,
-        program_fault: install::program_fault(exec_start),
-        agents: procfs::agents(&context.subject),
-        uptime_seconds: procfs::uptime_seconds(),
-    })
+    let about = Arc::clone(&context);
+    let looking = tokio::task::spawn_blocking(move || {
+        let properties = parse(&shown);
+        let agents = procfs::agents(&about.subject);
+        let unit = about.subject.unit.as_str();
+        let seen = Seen {
+            unit,
+            properties: &properties,
+            are_inside: agents.iter().any(|pid| is_inside(*pid, unit)),
+            agents,
+            uptime_seconds: procfs::uptime_seconds(),
+        };
+        let mut verdict = judge(&seen);
+        let causes = if seen.is_well() || seen.runs_otherwise() {
+            Vec::new()
+        } else {
+            start::faults(&shown, &properties)
+        };
+        verdict.add(causes);
+        (seen.invocation(), verdict)
+    });
+    let Ok((invocation, mut verdict)) = looking.await else {
+        return Verdict::skipped("the probe broke");
+    };
+    if let Some(invocation) = invocation {
+        verdict.add(start::failed_dependency(&invocation.requires).await);
+        verdict.add(said(&context, &invocation).await);
+    }
+    verdict
+}
+
+/// What a start of the service that came to nothing left behind.
+struct Invocation {
+    id: String,
+    /// Units that it needs.
+    requires: Vec<String>,
+    limits: why::Limits,
+}
+
+/// What the last start of the service wrote before it ended.
+async fn said(context: &Context, invocation: &Invocation) -> Vec<Finding> {
+    if invocation.id.is_empty() {
+        return Vec::new();
+    }
+    let of = format!("_SYSTEMD_INVOCATION_ID={}", invocation.id);
+    let arguments = ["-n", "60", "--no-pager", "-o", "cat", &of];
+    let said = command::output("journalctl", &arguments, 3_000).await;
+    let text = said.unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    why::judge(&lines, &context.subject, invocation.limits)
+}
+
+/// Whether systemd counts the process among the unit's.
+fn is_inside(pid: u32, unit: &str) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups
+        .lines()
+        .any(|it| it.split('/').any(|part| part == unit))
 }
 
 type Properties<'a> = BTreeMap<&'a str, &'a str>;
@@ -50,8 +108,10 @@ fn parse(text: &str) -> Properties<'_> {
 struct Seen<'a> {
     unit: &'a str,
     properties: &'a Properties<'a>,
-    program_fault: Option<String>,
+    /// Processes of the agent.
     agents: Vec<u32>,
+    /// Whether any of them belongs to the unit.
+    are_inside: bool,
     uptime_seconds: Option<u64>,
 }
 
@@ -67,7 +127,38 @@ impl Seen<'_> {
     /// Whether an agent runs that this unit did not start.
     fn runs_otherwise(&self) -> bool {
         let main = self.number("MainPID");
-        !self.agents.is_empty() && !self.agents.iter().any(|it| u64::from(*it) == main)
+        let is_main = |it: &u32| u64::from(*it) == main;
+        !self.agents.is_empty() && !self.are_inside && !self.agents.iter().any(is_main)
+    }
+
+    fn is_well(&self) -> bool {
+        self.text("ActiveState") == "active" && !self.crash_loops()
+    }
+
+    /// Whether systemd tried to start it and it did not stay.
+    fn fails(&self) -> bool {
+        let is_again = self.text("SubState") == "auto-restart";
+        is_again || self.text("ActiveState") == "failed" || self.crash_loops()
+    }
+
+    /// The last start, where it came to nothing.
+    fn invocation(&self) -> Option<Invocation> {
+        let lists = ["Requires", "BindsTo", "Requisite"];
+        let requires = lists.iter().flat_map(|it| self.text(it).split_whitespace());
+        let is_down = !self.is_well() && self.agents.is_empty();
+        (is_down || self.fails()).then(|| Invocation {
+            id: self.text("InvocationID").to_owned(),
+            requires: requires.map(str::to_owned).collect(),
+            limits: why::Limits {
+                tasks: self.text("TasksMax").parse().ok(),
+                descriptors: self.text("LimitNOFILE").parse().ok(),
+            },
+        })
+    }
+
+    /// Whether the last start ended before the service was up.
+    fn was_never_up(&self) -> bool {
+        self.number("ActiveEnterTimestampMonotonic") < self.number("InactiveExitTimestampMonotonic")
     }
 
     /// How the service's process ended last, in words (`SIGCHLD` codes of sigaction(2)).
@@ -105,7 +196,8 @@ fn judge(seen: &Seen<'_>) -> Verdict {
     match seen.text("LoadState") {
         "not-found" | "" => return Verdict::skipped(format!("there is no unit {unit}")),
         _ if seen.runs_otherwise() => {
-            return Verdict::clear(format!("{state}; the agent was started by other means"));
+            let note = format!("{state}; the agent was started by other means");
+            return Verdict::of(note, seen.second().into_iter().collect());
         }
         _ => {}
     }
@@ -122,9 +214,6 @@ fn judge(seen: &Seen<'_>) -> Verdict {
         )),
         _ => {}
     }
-    if let Some(fault) = &seen.program_fault {
-        findings.push(found(Cause::ProgramMissing, vec![fault.clone()]));
-    }
     let restarts = seen.number("NRestarts");
     let result = format!("result {}; {}", seen.text("Result"), seen.ending());
     if seen.crash_loops() {
@@ -136,12 +225,16 @@ fn judge(seen: &Seen<'_>) -> Verdict {
             vec![state.clone(), result.clone()],
         ));
     }
-    if seen.text("Result") == "oom-kill" {
-        findings.push(found(
-            Cause::KilledForMemory,
-            vec![format!("{state}, {result}")],
-        ));
+    let ended = match seen.text("Result") {
+        "oom-kill" => Some(Cause::KilledForMemory),
+        "watchdog" => Some(Cause::WatchdogEnded),
+        "timeout" if seen.was_never_up() => Some(Cause::ServiceStartTimesOut),
+        _ => None,
+    };
+    if !seen.is_well() {
+        findings.extend(ended.map(|it| found(it, vec![format!("{state}, {result}")])));
     }
+    findings.extend(seen.rest(&state));
     if seen.text("UnitFileState") == "disabled" {
         findings.push(found(
             Cause::ServiceDisabled,
@@ -155,20 +248,54 @@ fn judge(seen: &Seen<'_>) -> Verdict {
     )
 }
 
+impl Seen<'_> {
+    /// Why it does nothing although nothing of it failed.
+    fn rest(&self, state: &str) -> Option<Finding> {
+        let is_down = self.text("ActiveState") == "inactive" && self.agents.is_empty();
+        let is_ready = self.text("LoadState") == "loaded" && self.text("Result") == "success";
+        (is_down && is_ready).then(|| {
+            let was_tried = self.number("ConditionTimestampMonotonic") > 0;
+            let unmet = ["ConditionResult", "AssertResult"];
+            let is_unmet = was_tried && unmet.iter().any(|it| self.text(it) == "no");
+            let why = if is_unmet {
+                "a condition of its unit file was not met, so it was not started"
+            } else if self.number("InactiveExitTimestampMonotonic") == 0 {
+                "nobody started it since the host started"
+            } else {
+                "it was stopped, or ended by itself without an error"
+            };
+            let cause = Cause::AgentNotRunning;
+            let evidence = vec![format!("{state}: {why}")];
+            finding(cause, cause.sentence(), evidence, &[])
+        })
+    }
+
+    /// An agent that somebody started beside the service, which therefore cannot run.
+    fn second(&self) -> Option<Finding> {
+        let pid = self.agents.first().filter(|_| self.fails())?.to_string();
+        let evidence = vec![
+            format!("process {pid} is an agent that {} did not start", self.unit),
+            format!("{}: {}; {}", self.unit, self.text("Result"), self.ending()),
+        ];
+        let cause = Cause::AgentDuplicated;
+        Some(finding(cause, cause.sentence(), evidence, &[("PID", &pid)]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const HEALTHY: &str = "ExecMainCode=0\nExecMainStatus=0\nExecStart={ path=/usr/bin/sickbay-agent ; argv[]=/usr/bin/sickbay-agent run ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }\nMainPID=812\nNRestarts=0\nResult=success\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nActiveEnterTimestampMonotonic=12000000\nLoadError=\n";
 
-    fn causes(changes: &[(&str, &str)], agents: &[u32], fault: Option<&str>) -> Vec<Cause> {
+    fn causes(changes: &[(&str, &str)], agents: &[u32]) -> Vec<Cause> {
         let mut properties = parse(HEALTHY);
         properties.extend(changes.iter().copied());
         let verdict = judge(&Seen {
             unit: "sickbay-agent.service",
             properties: &properties,
-            program_fault: fault.map(str::to_owned),
             agents: agents.to_vec(),
+            are_inside: false,
             uptime_seconds: Some(90_000),
         });
         let causes = verdict.findings.iter();
@@ -177,10 +304,10 @@ mod tests {
 
     #[test]
     fn a_running_service_is_clear() {
-        assert_eq!(causes(&[], &[812], None), []);
+        assert_eq!(causes(&[], &[812]), []);
         // It crashed now and then in the course of a year, and is up for a day.
-        assert_eq!(causes(&[("NRestarts", "9")], &[812], None), []);
-        assert_eq!(causes(&[("UnitFileState", "static")], &[812], None), []);
+        assert_eq!(causes(&[("NRestarts", "9")], &[812]), []);
+        assert_eq!(causes(&[("UnitFileState", "static")], &[812]), []);
     }
 
     #[test]
@@ -191,12 +318,57 @@ mod tests {
             ("ExecMainCode", "1"),
             ("ExecMainStatus", "101"),
         ];
-        assert_eq!(causes(&failed, &[], None), [Cause::ServiceFailed]);
+        assert_eq!(causes(&failed, &[]), [Cause::ServiceFailed]);
         let killed = [("ActiveState", "failed"), ("Result", "oom-kill")];
         assert_eq!(
-            causes(&killed, &[], None),
+            causes(&killed, &[]),
             [Cause::ServiceFailed, Cause::KilledForMemory]
         );
+    }
+
+    #[test]
+    fn how_a_service_was_ended_tells_why() {
+        let timeout = |up| {
+            let changes = [
+                ("ActiveState", "failed"),
+                ("Result", "timeout"),
+                ("InactiveExitTimestampMonotonic", "12000000"),
+                ("ActiveEnterTimestampMonotonic", up),
+            ];
+            causes(&changes, &[])
+        };
+        let failed = Cause::ServiceFailed;
+        assert_eq!(timeout("11000000"), [failed, Cause::ServiceStartTimesOut]);
+        assert_eq!(timeout("12000009"), [failed], "it did not stop in time");
+        let watched = [("ActiveState", "failed"), ("Result", "watchdog")];
+        assert_eq!(causes(&watched, &[]), [failed, Cause::WatchdogEnded]);
+    }
+
+    #[test]
+    fn a_service_that_was_stopped_or_never_started_did_not_crash() {
+        let evidence = |changes: &[(&str, &str)]| {
+            let mut properties = parse(HEALTHY);
+            properties.extend([("ActiveState", "inactive"), ("SubState", "dead")]);
+            properties.extend(changes.iter().copied());
+            let verdict = judge(&Seen {
+                unit: "sickbay-agent.service",
+                properties: &properties,
+                agents: Vec::new(),
+                are_inside: false,
+                uptime_seconds: Some(90_000),
+            });
+            assert_eq!(verdict.findings.len(), 1, "{verdict:?}");
+            assert_eq!(verdict.findings[0].cause, Cause::AgentNotRunning.code());
+            verdict.findings[0].evidence[0].clone()
+        };
+        let stopped = [("InactiveExitTimestampMonotonic", "1")];
+        assert!(evidence(&stopped).contains("was stopped"));
+        assert!(evidence(&[]).contains("nobody started it"));
+        let unmet = [
+            ("ConditionResult", "no"),
+            ("ConditionTimestampMonotonic", "7"),
+        ];
+        assert!(evidence(&unmet).contains("condition"));
     }
 
     #[test]
@@ -206,28 +378,24 @@ mod tests {
             ("SubState", "auto-restart"),
             ("NRestarts", "7"),
         ];
-        assert_eq!(causes(&waiting, &[], None), [Cause::ServiceCrashLoop]);
+        assert_eq!(causes(&waiting, &[]), [Cause::ServiceCrashLoop]);
         let short = [
             ("NRestarts", "7"),
             ("ActiveEnterTimestampMonotonic", "89990000000"),
         ];
-        assert_eq!(causes(&short, &[812], None), [Cause::ServiceCrashLoop]);
+        assert_eq!(causes(&short, &[812]), [Cause::ServiceCrashLoop]);
         let given_up = [("ActiveState", "failed"), ("Result", "start-limit-hit")];
-        assert_eq!(causes(&given_up, &[], None), [Cause::ServiceCrashLoop]);
+        assert_eq!(causes(&given_up, &[]), [Cause::ServiceCrashLoop]);
     }
 
     #[test]
-    fn a_bad_unit_a_missing_program_and_a_disabled_service_are_found() {
+    fn a_bad_unit_and_a_disabled_service_are_found() {
         assert_eq!(
-            causes(&[("LoadState", "bad-setting")], &[], None),
+            causes(&[("LoadState", "bad-setting")], &[]),
             [Cause::UnitInvalid]
         );
         assert_eq!(
-            causes(&[], &[], Some("/usr/bin/x does not exist")),
-            [Cause::ProgramMissing]
-        );
-        assert_eq!(
-            causes(&[("UnitFileState", "disabled")], &[812], None),
+            causes(&[("UnitFileState", "disabled")], &[812]),
             [Cause::ServiceDisabled]
         );
     }
@@ -239,7 +407,9 @@ mod tests {
             ("UnitFileState", "disabled"),
             ("MainPID", "0"),
         ];
-        assert_eq!(causes(&inactive, &[99], None), []);
-        assert_eq!(causes(&[("LoadState", "not-found")], &[99], None), []);
+        assert_eq!(causes(&inactive, &[99]), []);
+        let failed = [("ActiveState", "failed"), ("MainPID", "0")];
+        assert_eq!(causes(&failed, &[99]), [Cause::AgentDuplicated]);
+        assert_eq!(causes(&[("LoadState", "not-found")], &[99]), []);
     }
 }

@@ -69,8 +69,36 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
     ),
     (&[ConfigurationMissing], &[ConfigurationNamesMissingFile]),
     (&[MountNoExec], &[ProgramMissing]),
+    (
+        &[
+            MountNoExec,
+            AgentDuplicated,
+            DescriptorLimitLow,
+            AgentDescriptorsExhausted,
+        ],
+        STOPPED,
+    ),
     (&[OldAgentLeftOver], &[AgentDuplicated, PortTaken]),
     (&[AgentDuplicated], &[PortTaken]),
+    // The vendor's own check of a configuration is run by the program itself.
+    (
+        &[
+            PackageDamaged,
+            ProgramForOtherMachine,
+            LibraryMissing,
+            InterpreterMissing,
+            MountNoExec,
+            ConfigurationMissing,
+            ConfigurationNamesMissingFile,
+            PathNotAccessible,
+            PathWrongOwner,
+            PathWrongMode,
+            PathExposed,
+            PathMissing,
+        ],
+        &[ConfigurationInvalid],
+    ),
+    (&[AgentFrozen, AgentStuck], &[ServiceStartTimesOut]),
     (&[CompetingAgent], &[AuditTaken]),
     (&[ProgramReplaced], &[VersionDiffers]),
     (&[ProgramDeleted], &[ProgramMissing]),
@@ -137,7 +165,12 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
             AgentStuck,
         ],
     ),
-    (&[FileSystemErrors], &[MountReadOnly]),
+    (&[FileSystemErrors], &[MountReadOnly, PackageDamaged]),
+    (&[KernelDiskErrors], &[PackageDamaged]),
+    (
+        &[PathWrongOwner, PathWrongMode, PathMissing],
+        &[PathNotAccessible, TemporaryDirectoryUnusable],
+    ),
     (
         &[NetworkMountDead],
         &[

@@ -1,0 +1,216 @@
+//! What a program's last words tell of why it could not run, whatever program it is: what the C library,
+//! the kernel and the usual languages say. A path in such a line is looked at before it is believed.
+//!
+//! Called for a program that did not stay up, with what its last start wrote.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use model::Cause;
+use protocol::answer::Finding;
+
+use super::probe::finding;
+use super::redact;
+use super::subject::Subject;
+
+/// A limit of descriptors below this is too low for a daemon.
+const DESCRIPTORS_FEW: u64 = 256;
+/// What only a program says that cannot use its arguments or settings.
+const BAD_ARGUMENTS: [&str; 8] = [
+    "unknown long flag",
+    "unknown short flag",
+    "unknown flag:",
+    "unknown shorthand flag",
+    "flag provided but not defined",
+    "unrecognized option '",
+    "invalid option -- '",
+    "unexpected argument '",
+];
+/// What is said when neither process nor thread can be made.
+const NO_TASKS: [&str; 6] = [
+    "failed to create new os thread",
+    "can't start new thread",
+    "failed to fork",
+    "cannot fork",
+    "fork: retry",
+    "fork: resource temporarily unavailable",
+];
+
+/// Limits that the service manager set.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// Processes and threads; `None`: without limit, or unknown.
+    pub(super) tasks: Option<u64>,
+    /// Open files.
+    pub(super) descriptors: Option<u64>,
+}
+
+/// The causes that these lines tell, each once, by its last line.
+pub(super) fn judge(lines: &[&str], subject: &Subject, limits: Limits) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for line in lines.iter().rev() {
+        if let Some(found) = told(line, subject, limits)
+            && !findings.iter().any(|it| it.cause == found.cause)
+        {
+            findings.push(found);
+        }
+    }
+    findings
+}
+
+fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
+    let lower = line.to_lowercase();
+    let shown = vec![redact::redact(line).0];
+    let found = |cause: Cause| Some(finding(cause, cause.sentence(), shown.clone(), &[]));
+    if lower.contains("error while loading shared libraries:") {
+        return found(Cause::LibraryMissing);
+    }
+    if lower.contains("address already in use") && !lower.contains(".sock") {
+        return found(Cause::PortTaken);
+    }
+    if lower.contains("too many open files") {
+        let is_low = limits.descriptors.is_some_and(|it| it < DESCRIPTORS_FEW);
+        return found(if is_low {
+            Cause::DescriptorLimitLow
+        } else {
+            Cause::AgentDescriptorsExhausted
+        });
+    }
+    if NO_TASKS.iter().any(|it| lower.contains(it)) {
+        return found(match limits.tasks {
+            Some(_) => Cause::CgroupProcessLimit,
+            None => Cause::ThreadsExhausted,
+        });
+    }
+    if BAD_ARGUMENTS.iter().any(|it| lower.contains(it)) {
+        return found(Cause::ConfigurationInvalid);
+    }
+    if lower.contains("permission denied") {
+        return denied(&path_in(line)?, shown);
+    }
+    if lower.contains("no such file or directory") {
+        return absent(&path_in(line)?, subject, shown);
+    }
+    None
+}
+
+/// The last path of a line, without what quotes or ends it.
+fn path_in(line: &str) -> Option<PathBuf> {
+    let is_end = |c: char| c.is_whitespace() || "\"'`()[]<>,;=".contains(c);
+    let words = line.split(is_end).map(|it| it.trim_end_matches([':', '.']));
+    let path = words
+        .filter(|it| it.starts_with('/') && it.len() > 1)
+        .last();
+    path.map(PathBuf::from)
+}
+
+fn denied(path: &Path, shown: Vec<String>) -> Option<Finding> {
+    // Devices and the kernel's files are matters of rights, not of modes.
+    let is_file = !["/proc", "/sys", "/dev"]
+        .iter()
+        .any(|it| path.starts_with(it));
+    is_file.then(|| {
+        let path = path.display().to_string();
+        let summary = format!("The agent may not use {path}.");
+        finding(Cause::PathNotAccessible, summary, shown, &[("PATH", &path)])
+    })
+}
+
+fn absent(path: &Path, subject: &Subject, shown: Vec<String>) -> Option<Finding> {
+    let is_gone =
+        |it: &Path| std::fs::metadata(it).is_err_and(|it| it.kind() == ErrorKind::NotFound);
+    if !is_gone(path) {
+        return None;
+    }
+    let parent = path.parent().filter(|it| is_gone(it));
+    let is_config = subject.configs.iter().any(|it| it.path == path);
+    let (cause, path) = match parent {
+        _ if is_config => (Cause::ConfigurationMissing, path),
+        _ if path.starts_with("/etc") => (Cause::ConfigurationNamesMissingFile, path),
+        Some(parent) => (Cause::PathMissing, parent),
+        None => (Cause::PathMissing, path),
+    };
+    let path = path.display().to_string();
+    let summary = format!("{} ({path})", cause.sentence().trim_end_matches('.'));
+    let known = [("PATH", &*path)];
+    Some(finding(cause, format!("{summary}."), shown, &known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(line: &str) -> Option<Cause> {
+        let limits = Limits {
+            tasks: Some(20),
+            descriptors: Some(1_024),
+        };
+        let found = judge(&[line], &Subject::default(), limits);
+        found.first().and_then(|it| Cause::find(it.cause))
+    }
+
+    #[test]
+    fn last_words_tell_their_cause() {
+        for (line, expected) in [
+            (
+                "/usr/sbin/x: error while loading shared libraries: libz.so.1: cannot open shared object file: No such file or directory",
+                Cause::LibraryMissing,
+            ),
+            (
+                "listen tcp :9100: bind: address already in use",
+                Cause::PortTaken,
+            ),
+            (
+                "prometheus-node-exporter: error: unknown long flag '--collector.disk', try --help",
+                Cause::ConfigurationInvalid,
+            ),
+            (
+                "runtime: failed to create new OS thread (have 2 already; errno=11)",
+                Cause::CgroupProcessLimit,
+            ),
+            (
+                "accept: Too many open files",
+                Cause::AgentDescriptorsExhausted,
+            ),
+            (
+                "open /etc/exporter/web.yml: permission denied",
+                Cause::PathNotAccessible,
+            ),
+            (
+                "zabbix_agentd [7]: cannot create PID file [/nonexistent/run/x.pid]: [2] No such file or directory",
+                Cause::PathMissing,
+            ),
+            (
+                "cannot open \"/etc/nonexistent9/site.conf\": [2] No such file or directory",
+                Cause::ConfigurationNamesMissingFile,
+            ),
+        ] {
+            assert_eq!(cause(line), Some(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_that_prove_nothing_tell_nothing() {
+        for line in [
+            "started",
+            "open /etc/passwd: no such file or directory",
+            "connect: permission denied",
+            "open /proc/kcore: permission denied",
+            "bind /run/x.sock: address already in use",
+        ] {
+            assert_eq!(cause(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_line_is_found_whatever_quotes_it() {
+        let path = |line| path_in(line).unwrap_or_default().display().to_string();
+        assert_eq!(
+            path("cannot open \"/var/log/a.log\": [13] Permission denied"),
+            "/var/log/a.log"
+        );
+        assert_eq!(path("open /a/b.yml: no such file"), "/a/b.yml");
+        assert_eq!(path("file [/run/x.pid]: no"), "/run/x.pid");
+        assert_eq!(path("nothing / here"), "");
+    }
+}
