@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod disk;
 mod files;
+mod group;
 mod http;
 mod install;
 mod kernel;
@@ -17,6 +18,7 @@ mod limits;
 mod load;
 mod logs;
 mod memory;
+mod mounts;
 mod neighbours;
 mod network;
 mod package;
@@ -54,6 +56,9 @@ use subject::Subject;
 const BUNDLE_MS_STANDARD: u64 = 3_000;
 /// See [`BUNDLE_MS_STANDARD`].
 const BUNDLE_MS_DEEP: u64 = 25_000;
+
+/// Time in which what is known of the host must be read, in ms: it may lie on a disk that is dead.
+const READING_MS: u64 = 3_000;
 
 /// What a check brought to light.
 #[derive(Debug)]
@@ -106,7 +111,7 @@ pub async fn run(
         AUTO => None,
         name => Some(subject_of(profiles.find(name)?, local).await),
     };
-    let found = profile::detect(&profiles, local).await;
+    let found = found_on(profiles.clone(), local).await;
     let subjects = match named {
         Some(subject) => vec![subject],
         None => in_use(&found),
@@ -158,11 +163,41 @@ fn ranked(found: Vec<Finding>, subjects: &[Arc<Context>]) -> Vec<Finding> {
     findings
 }
 
-/// Reads the agent's configuration aside: it may lie on a disk that hangs.
+/// Reads the agent's configuration aside: it may lie on a disk that hangs. Then only what the profile
+/// says by itself is known.
 async fn subject_of(known: &Known, local: &Local) -> Subject {
+    let profile = &known.profile;
+    let unread = Subject {
+        name: profile.name.to_string(),
+        title: profile.title.clone(),
+        processes: profile.process.names.clone(),
+        scripts: profile.process.scripts.clone(),
+        unit: profile
+            .service
+            .units
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        limits: profile.limits,
+        ..Subject::default()
+    };
     let (known, local) = (known.clone(), local.clone());
     let resolving = tokio::task::spawn_blocking(move || profile::on_this_host(&known, &local));
-    resolving.await.unwrap_or_default()
+    match tokio::time::timeout(Duration::from_millis(READING_MS), resolving).await {
+        Ok(resolved) => resolved.unwrap_or_default(),
+        Err(_) => unread,
+    }
+}
+
+/// Known agents that the host has; none where that cannot be read in time.
+async fn found_on(profiles: Profiles, local: &Local) -> Vec<Found> {
+    let local = local.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Handle::current();
+        runtime.block_on(profile::detect(&profiles, &local))
+    });
+    let found = tokio::time::timeout(Duration::from_millis(READING_MS), looking).await;
+    found.map(Result::unwrap_or_default).unwrap_or_default()
 }
 
 /// The agents that are examined where none is named: those that run or ought to.

@@ -1,5 +1,7 @@
 //! File systems that the agent needs: full, out of inodes, read-only.
 
+mod usage;
+
 use std::path::{Path, PathBuf};
 
 use model::Cause;
@@ -52,6 +54,15 @@ pub(super) fn probe(context: &Context) -> Verdict {
         }
         seen.push(point);
     }
+    findings.extend(usage::huge(&context.subject));
+    let is_short = |it: &Finding| {
+        [Cause::DiskFull, Cause::DiskNearlyFull]
+            .iter()
+            .any(|cause| cause.code() == it.cause)
+    };
+    if findings.iter().any(is_short) {
+        findings.extend(usage::deleted());
+    }
     Verdict::of(notes.join("; "), findings)
 }
 
@@ -84,6 +95,19 @@ pub(super) fn mount_without_exec(program: &Path) -> Option<String> {
     let mount = mount_of(&mounts, &path)?;
     let has_noexec = mount.options.split(',').any(|it| it == "noexec");
     has_noexec.then(|| mount.line.clone())
+}
+
+/// Mount points whose type is so, each with its line.
+pub(super) fn mounts_where(
+    mountinfo: &str,
+    is_so: impl Fn(&str) -> bool,
+) -> Vec<(PathBuf, String)> {
+    let mounts = parse_mounts(mountinfo).into_iter();
+    let mounts = mounts.filter(|it| {
+        let tail = it.line.split_once(" - ").map_or("", |it| it.1);
+        is_so(tail.split(' ').next().unwrap_or_default())
+    });
+    mounts.map(|it| (it.point, it.line)).collect()
 }
 
 /// One line of `/proc/self/mountinfo`.

@@ -1,6 +1,8 @@
 //! Ownership and permissions of the agent's files, and whether it can write its data.
 
-use std::fs::{Metadata, OpenOptions};
+mod owner;
+
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -9,6 +11,7 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
+use super::subject::Subject;
 use super::{Context, procfs};
 
 /// Owner, mode and a trial file in the data directories; modes of private files.
@@ -42,6 +45,10 @@ pub(super) fn probe(context: &Context) -> Verdict {
             findings.extend(judge_private(path, about.mode(), *mode_max));
         }
     }
+    findings.extend(immutable(subject));
+    if agent_uid.is_none() {
+        findings.extend(owner::logs(subject));
+    }
     if notes.is_empty() && findings.is_empty() {
         let dirs = subject.data_dirs.iter().map(|it| it.display().to_string());
         let dirs: Vec<String> = dirs.collect();
@@ -51,6 +58,30 @@ pub(super) fn probe(context: &Context) -> Verdict {
         });
     }
     Verdict::of(notes.join("; "), findings)
+}
+
+/// Data directories and log files that nobody may change, not even root (FS_IOC_GETFLAGS(2const)).
+fn immutable(subject: &Subject) -> Vec<Finding> {
+    let identity = subject.identity.iter();
+    let paths = subject
+        .data_dirs
+        .iter()
+        .chain(&subject.log_files)
+        .chain(identity);
+    let found = paths.filter(|it| is_immutable(it)).map(|path| {
+        let shown = path.display().to_string();
+        let summary = format!("{shown} is marked immutable, so the agent cannot change it.");
+        let evidence = format!("{shown} has the attribute i of chattr(1)");
+        wrong(Cause::PathImmutable, path, summary, evidence)
+    });
+    found.collect()
+}
+
+fn is_immutable(path: &Path) -> bool {
+    let is_plain = std::fs::metadata(path).is_ok_and(|it| it.is_file() || it.is_dir());
+    let flags = is_plain.then(|| File::open(path).ok().map(rustix::fs::ioctl_getflags));
+    let flags = flags.flatten().and_then(Result::ok);
+    flags.is_some_and(|it| it.contains(rustix::fs::IFlags::IMMUTABLE))
 }
 
 /// Root may write anywhere: a trial as another user than the agent's says nothing.
@@ -156,7 +187,8 @@ fn try_write(dir: &Path) -> io::Result<()> {
 
 fn judge_write(dir: &Path, error: &io::Error) -> Option<Finding> {
     let cause = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::DiskFull,
+        ErrorKind::StorageFull => Cause::DiskFull,
+        ErrorKind::QuotaExceeded => Cause::QuotaExceeded,
         ErrorKind::ReadOnlyFilesystem => Cause::MountReadOnly,
         ErrorKind::PermissionDenied => Cause::PathNotAccessible,
         _ => return None,
@@ -206,6 +238,7 @@ mod tests {
     fn a_failed_trial_names_its_cause() {
         let cause = |kind| judge_write(Path::new("/d"), &io::Error::from(kind)).map(|it| it.cause);
         assert_eq!(cause(ErrorKind::StorageFull), Some(2401));
+        assert_eq!(cause(ErrorKind::QuotaExceeded), Some(2406));
         assert_eq!(cause(ErrorKind::ReadOnlyFilesystem), Some(2404));
         assert_eq!(cause(ErrorKind::PermissionDenied), Some(2405));
         assert_eq!(cause(ErrorKind::Interrupted), None);

@@ -1,14 +1,19 @@
-//! The host's limits of processes and open files.
+//! The host's limits of processes, open files and watches, and processes that nobody collects.
+
+use std::collections::BTreeMap;
 
 use model::Cause;
 use protocol::answer::Finding;
 
 use super::Context;
 use super::probe::{Verdict, finding};
-use super::procfs;
+use super::procfs::{self, Process};
 
 /// Share of a limit that is nearly all of it, in percent.
 const PERCENT_MUCH: u64 = 90;
+
+/// Ended processes of one parent from which on it does not collect them.
+const ZOMBIES_MANY: usize = 200;
 
 /// Tasks against `pid_max` and `threads-max`, open files against `file-max`.
 pub(super) fn probe(_: &Context) -> Verdict {
@@ -24,7 +29,26 @@ pub(super) fn probe(_: &Context) -> Verdict {
         return Verdict::skipped("/proc/sys/fs/file-nr cannot be read");
     };
     let note = format!("{tasks} of {tasks_max} tasks, {open} of {open_max} open files");
-    Verdict::of(note, judge(tasks, tasks_max, open, open_max))
+    let mut findings = judge(tasks, tasks_max, open, open_max);
+    findings.extend(judge_zombies(&procfs::processes()));
+    Verdict::of(note, findings)
+}
+
+/// The parent with the most children that ended and that it did not collect.
+fn judge_zombies(all: &[Process]) -> Option<Finding> {
+    let mut children: BTreeMap<u32, usize> = BTreeMap::new();
+    for it in all.iter().filter(|it| it.state == 'Z') {
+        *children.entry(it.parent).or_default() += 1;
+    }
+    let (parent, count) = children.into_iter().max_by_key(|it| it.1)?;
+    (count >= ZOMBIES_MANY).then(|| {
+        let named = all.iter().find(|it| it.pid == parent);
+        let name = named.map_or("a process that cannot be seen", |it| it.name.as_str());
+        let cause = Cause::ZombiesPileUp;
+        let evidence = format!("{count} children of {name} (process {parent}) have ended");
+        let known = [("PID", &*parent.to_string())];
+        finding(cause, cause.sentence(), vec![evidence], &known)
+    })
 }
 
 /// All tasks: the number after `/` in the fourth field of `/proc/loadavg`.
@@ -79,5 +103,28 @@ mod tests {
             .map(|it| it.cause)
             .collect();
         assert_eq!(codes, [2505, 2506]);
+    }
+
+    #[test]
+    fn a_parent_that_collects_nobody_is_found() {
+        let process = |pid, parent, state| Process {
+            pid,
+            parent,
+            name: format!("p{pid}"),
+            state,
+            ticks: 0,
+        };
+        let zombies = |count: u32| {
+            let ended = (100..100 + count).map(|it| process(it, 7, 'Z'));
+            let mut all: Vec<Process> = ended.collect();
+            all.push(process(7, 1, 'S'));
+            judge_zombies(&all)
+        };
+        assert!(zombies(199).is_none());
+        let found = zombies(200).unwrap();
+        assert_eq!(
+            found.evidence,
+            ["200 children of p7 (process 7) have ended"]
+        );
     }
 }

@@ -212,15 +212,17 @@ fn digest_of(path: &Path) -> std::io::Result<(String, bool)> {
     let mut file = File::open(path)?;
     let mut digest = Md5::new();
     let mut buffer = vec![0; 64 << 10];
-    let mut is_script = None;
+    let mut is_first = true;
+    let mut is_script = false;
     loop {
         let size = file.read(&mut buffer)?;
         let part = buffer.get(..size).unwrap_or_default();
         if part.is_empty() {
             let hex = HEXLOWER.encode(&digest.finalize());
-            return Ok((hex, is_script == Some(true)));
+            return Ok((hex, is_script));
         }
-        is_script.get_or_insert(part.starts_with(b"#!"));
+        is_script |= is_first && part.starts_with(b"#!");
+        is_first = false;
         digest.update(part);
     }
 }

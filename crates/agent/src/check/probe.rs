@@ -13,8 +13,8 @@ use protocol::answer::{Finding, ProbeOutcome, ProbeRun};
 use tokio::time::Instant;
 
 use super::{
-    Context, Subject, clock, config, disk, files, install, kernel, limits, load, logs, memory,
-    millis, neighbours, network, package, process, service,
+    Context, Subject, clock, config, disk, files, group, install, kernel, limits, load, logs,
+    memory, millis, mounts, neighbours, network, package, process, service,
 };
 use crate::progress::Progress;
 
@@ -226,6 +226,9 @@ const PROBES: &[Probe] = &[
         3_000,
         neighbours::probe,
     ),
+    waiting("mounts", Area::Agent, Scope::Host, 3_000, |it| {
+        Box::pin(mounts::probe(it))
+    }),
     blocking("disk", Area::Agent, Scope::Subject, 2_000, disk::probe),
     blocking("files", Area::Agent, Scope::Subject, 2_000, files::probe),
     blocking("memory", Area::Host, Scope::Host, 2_000, memory::probe),
@@ -236,6 +239,9 @@ const PROBES: &[Probe] = &[
         2_000,
         memory::probe_limit,
     ),
+    waiting("control-group", Area::Agent, Scope::Subject, 3_500, |it| {
+        Box::pin(group::probe(it))
+    }),
     waiting("cpu", Area::Host, Scope::Host, 3_000, |it| {
         Box::pin(load::probe_cpu(it))
     }),

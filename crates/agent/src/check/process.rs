@@ -1,5 +1,7 @@
 //! The agent's process: does it run, does it hang, what does it use?
 
+mod life;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
         return missing(subject);
     };
     let embedded = subject.is_embedded();
+    let (since, waited_before) = (Instant::now(), life::waited_ns(pid));
     let samples = sample(pid, subject.limits.cpu_percent).await;
     let Some(last) = samples.last() else {
         return Verdict::skipped(format!("process {pid} ended while it was examined"));
@@ -35,7 +38,13 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     let descriptors = descriptors(pid);
     let mut findings = Vec::new();
     findings.extend(judge_state(pid, &samples));
+    findings.extend(life::second(&agents));
     if !embedded {
+        findings.extend(life::program(pid, subject));
+        let waited = life::waited_ns(pid).zip(waited_before);
+        let waited = waited.map(|(after, before)| after.saturating_sub(before));
+        let of_ms = super::millis(since.elapsed());
+        findings.extend(waited.and_then(|it| life::starved(pid, it, of_ms)));
         findings.extend(judge_cpu(pid, &samples, subject.limits.cpu_percent));
         findings.extend(judge_memory(pid, resident, subject.limits.memory_mib << 20));
     }
@@ -70,7 +79,8 @@ fn missing(subject: &Subject) -> Verdict {
         evidence,
         &[],
     );
-    Verdict::of("no process", vec![found])
+    let zombie = life::zombie(subject);
+    Verdict::of("no process", zombie.into_iter().chain([found]).collect())
 }
 
 /// A pid file that an agent left behind when it died.

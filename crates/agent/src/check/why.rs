@@ -97,10 +97,8 @@ fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
 /// The last path of a line, without what quotes or ends it.
 fn path_in(line: &str) -> Option<PathBuf> {
     let is_end = |c: char| c.is_whitespace() || "\"'`()[]<>,;=".contains(c);
-    let words = line.split(is_end).map(|it| it.trim_end_matches([':', '.']));
-    let path = words
-        .filter(|it| it.starts_with('/') && it.len() > 1)
-        .last();
+    let mut words = line.split(is_end).map(|it| it.trim_end_matches([':', '.']));
+    let path = words.rfind(|it| it.starts_with('/') && it.len() > 1);
     path.map(PathBuf::from)
 }
 

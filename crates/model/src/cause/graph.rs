@@ -99,6 +99,7 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
         &[ConfigurationInvalid],
     ),
     (&[AgentFrozen, AgentStuck], &[ServiceStartTimesOut]),
+    (&[NetworkMountDead], CANNOT_WORK),
     (&[CompetingAgent], &[AuditTaken]),
     (&[ProgramReplaced], &[VersionDiffers]),
     (&[ProgramDeleted], &[ProgramMissing]),
