@@ -8,10 +8,12 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
-use super::{Context, Subject, procfs};
+use super::{Context, Subject, install, procfs};
 
 /// Older lines tell of the past, in seconds.
 const AGE_SECONDS_MAX: u64 = 24 * 3_600;
+/// What hindered the agent longer ago may have been overcome since, in seconds.
+const HINDERED_SECONDS_MAX: u64 = 3_600;
 /// Records that are read at most.
 const RECORDS_MAX: usize = 20_000;
 /// Lines of evidence that are shown of one kind.
@@ -92,6 +94,9 @@ pub(super) fn probe_disks(_: &Context) -> Verdict {
 /// What the kernel did to the agent in the last day.
 pub(super) fn probe_agent(context: &Context) -> Verdict {
     let subject = &context.subject;
+    if !install::is_installed(subject) && procfs::agents(subject).is_empty() {
+        return Verdict::skipped("the agent is not installed");
+    }
     look(|lines, now| judge_agent(lines, now, subject))
 }
 
@@ -108,20 +113,21 @@ fn look(judge: impl FnOnce(&[Line], u64) -> Vec<Finding>) -> Verdict {
 }
 
 fn judge_agent(lines: &[Line], now: u64, subject: &Subject) -> Vec<Finding> {
-    let causes = [
-        Cause::KilledForMemory,
-        Cause::AgentSegfaulted,
+    let deaths = [Cause::KilledForMemory, Cause::AgentSegfaulted];
+    let hindrances = [
         Cause::KernelTaskHung,
         Cause::CgroupProcessLimit,
         Cause::SelinuxDenies,
         Cause::AppArmorDenies,
         Cause::SystemCallDenied,
     ];
-    let found = causes.into_iter().filter_map(|cause| {
-        let is_telling = |text: &str| told(text, subject) == Some(cause);
-        judge(lines, now, cause, is_telling)
-    });
-    found.collect()
+    let recent = |it: &&Line| now.saturating_sub(it.seconds) <= HINDERED_SECONDS_MAX;
+    let recent: Vec<Line> = lines.iter().filter(recent).cloned().collect();
+    let find =
+        |lines: &[Line], cause| judge(lines, now, cause, |text| told(text, subject) == Some(cause));
+    let dead = deaths.into_iter().filter_map(|it| find(lines, it));
+    let hindered = hindrances.into_iter().filter_map(|it| find(&recent, it));
+    dead.chain(hindered).collect()
 }
 
 /// What a line says happened to the agent.
@@ -137,8 +143,8 @@ fn told(text: &str, subject: &Subject) -> Option<Cause> {
         return Some(Cause::KernelTaskHung);
     }
     let group = text.split_once("fork rejected by pids controller in ");
-    let of_unit =
-        |it: &str| !subject.unit.is_empty() && it.trim().split('/').any(|it| it == subject.unit);
+    // A longer path is that of a container, whose services are not this host's.
+    let of_unit = |it: &str| it.trim().strip_prefix("/system.slice/") == Some(&*subject.unit);
     if group.is_some_and(|it| of_unit(it.1)) {
         return Some(Cause::CgroupProcessLimit);
     }
@@ -346,6 +352,7 @@ mod tests {
             "audit: type=1400 audit(1.2:3): avc:  denied  { read } for  pid=1 comm=\"sickbay-agent\" permissive=1",
             "audit: type=1400 audit(1.2:3): apparmor=\"ALLOWED\" pid=1 comm=\"sickbay-agent\"",
             "cgroup: fork rejected by pids controller in /system.slice/cron.service",
+            "cgroup: fork rejected by pids controller in /box/1/system.slice/sickbay-agent.service",
         ] {
             assert_eq!(at(other), [0_u16; 0], "{other}");
         }
