@@ -228,7 +228,8 @@ impl Space {
             let summary = format!("The file system {shown} is {} % full.", self.used_percent());
             findings.push(found(Cause::DiskNearlyFull, summary));
         }
-        let few = self.inodes_available < INODES_FEW && self.inodes_available < self.inodes / 100;
+        let few = self.inodes_available < INODES_FEW
+            && self.inodes_available.saturating_mul(100) < self.inodes;
         // Some file systems make inodes as they need them and report none.
         if self.inodes > 0 && few {
             let summary = format!("The file system {shown} has no free inodes.");
@@ -294,6 +295,7 @@ mod tests {
     fn inodes_run_out_where_there_are_any() {
         assert_eq!(causes(100 * GIB, 50 * GIB, 6_000_000, 12), [2403]);
         assert_eq!(causes(100 * GIB, 50 * GIB, 6_000_000, 59_000), [0_u16; 0]);
+        assert_eq!(causes(GIB, GIB, 40, 0), [2403], "a small one");
     }
 
     #[test]

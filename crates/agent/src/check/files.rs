@@ -185,8 +185,14 @@ fn try_write(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether room is left, and no inode.
+fn has_no_inode(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|it| it.f_files > 0 && it.f_favail == 0 && it.f_bavail > 0)
+}
+
 fn judge_write(dir: &Path, error: &io::Error) -> Option<Finding> {
     let cause = match error.kind() {
+        ErrorKind::StorageFull if has_no_inode(dir) => Cause::InodesExhausted,
         ErrorKind::StorageFull => Cause::DiskFull,
         ErrorKind::QuotaExceeded => Cause::QuotaExceeded,
         ErrorKind::ReadOnlyFilesystem => Cause::MountReadOnly,

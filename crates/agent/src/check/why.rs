@@ -36,6 +36,13 @@ const NO_TASKS: [&str; 6] = [
     "fork: resource temporarily unavailable",
 ];
 
+/// How the service manager's own lines begin or go on; what they tell, its codes tell better.
+const OF_THE_MANAGER: [&str; 3] = [
+    "Failed at step ",
+    " locate executable ",
+    "Failed to execute ",
+];
+
 /// Limits that the service manager set.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
@@ -59,6 +66,9 @@ pub(super) fn judge(lines: &[&str], subject: &Subject, limits: Limits) -> Vec<Fi
 }
 
 fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
+    if OF_THE_MANAGER.iter().any(|it| line.contains(it)) {
+        return None;
+    }
     let lower = line.to_lowercase();
     let shown = vec![redact::redact(line).0];
     let found = |cause: Cause| Some(finding(cause, cause.sentence(), shown.clone(), &[]));
@@ -85,6 +95,11 @@ fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
     if BAD_ARGUMENTS.iter().any(|it| lower.contains(it)) {
         return found(Cause::ConfigurationInvalid);
     }
+    if is_place(&lower)
+        && path_in(line).is_some_and(|it| subject.configs.iter().any(|config| config.path == it))
+    {
+        return found(Cause::ConfigurationInvalid);
+    }
     if lower.contains("permission denied") {
         return denied(&path_in(line)?, shown);
     }
@@ -92,6 +107,15 @@ fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
         return absent(&path_in(line)?, subject, shown);
     }
     None
+}
+
+/// Whether a line names a place in a file: `line 12`, `line: 12`.
+fn is_place(lower: &str) -> bool {
+    let mut parts = lower.split("line").skip(1);
+    parts.any(|it| {
+        let number = it.trim_start_matches([' ', ':']);
+        number.len() < it.len() && number.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// The last path of a line, without what quotes or ends it.
@@ -195,9 +219,35 @@ mod tests {
             "connect: permission denied",
             "open /proc/kcore: permission denied",
             "bind /run/x.sock: address already in use",
+            "x.service: Failed at step EXEC spawning /opt/x: Permission denied",
+            "x.service: Unable to locate executable '/nonexistent/x': No such file or directory",
         ] {
             assert_eq!(cause(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_that_names_a_place_in_the_configuration_finds_fault_with_it() {
+        let config = crate::check::subject::ConfigFile {
+            path: "/etc/x.conf".into(),
+            format: crate::check::settings::Format::None,
+            required: true,
+            check: None,
+            check_as_root: false,
+        };
+        let subject = Subject {
+            configs: vec![config],
+            ..Subject::default()
+        };
+        let found = |line: &str| !judge(&[line], &subject, Limits::default()).is_empty();
+        assert!(found(
+            "unknown parameter \"A\" in config file \"/etc/x.conf\", line 3"
+        ));
+        assert!(found(
+            "Parse error in file `/etc/x.conf', line 190 near `<newline>'"
+        ));
+        assert!(!found("reading /etc/x.conf"));
+        assert!(!found("error in /etc/y.conf, line 3"));
     }
 
     #[test]

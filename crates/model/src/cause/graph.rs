@@ -99,7 +99,8 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
         &[ConfigurationInvalid],
     ),
     (&[AgentFrozen, AgentStuck], &[ServiceStartTimesOut]),
-    (&[NetworkMountDead], CANNOT_WORK),
+    // Some agents refuse to start with secrets that others may read.
+    (&[NetworkMountDead, PathExposed], CANNOT_WORK),
     (&[CompetingAgent], &[AuditTaken]),
     (&[ProgramReplaced], &[VersionDiffers]),
     (&[ProgramDeleted], &[ProgramMissing]),

@@ -30,7 +30,12 @@ pub(super) fn logs(subject: &Subject) -> Vec<Finding> {
     let paths = subject.log_files.iter().filter(is_own);
     let found = paths.filter_map(|path| {
         let about = std::fs::metadata(path).ok()?;
-        (!has_acl(path)).then(|| user.judge(path, &about))?
+        // Where it may write the directory, somebody else writes this one file for it.
+        let dir = path.parent()?;
+        let above = std::fs::metadata(dir).ok()?;
+        let is_open = user.may_write(above.uid(), above.gid(), above.mode());
+        let is_closed = !is_open && !has_acl(path) && !has_acl(dir);
+        is_closed.then(|| user.judge(path, &about))?
     });
     found.collect()
 }

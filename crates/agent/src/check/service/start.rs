@@ -31,7 +31,17 @@ pub(super) fn faults(shown: &str, properties: &Properties<'_>) -> Vec<Finding> {
         _ => None,
     });
     findings.extend(environment_files(shown).filter_map(environment));
+    findings.extend(unconfigured(text("ExecStart")));
     findings
+}
+
+/// Codes with which programs say that they are not configured: 6 of LSB, 78 of sysexits.h.
+fn unconfigured(exec_start: &str) -> Option<Finding> {
+    let codes = ["code=exited ; status=6 ", "code=exited ; status=78 "];
+    let says = codes.iter().find(|it| exec_start.contains(*it))?;
+    let cause = Cause::ConfigurationInvalid;
+    let evidence = format!("its program ended with {says}: it is not configured");
+    Some(finding(cause, cause.sentence(), vec![evidence], &[]))
 }
 
 /// The program of systemd's `ExecStart={ path=… ; argv[]=… }`.
@@ -158,6 +168,16 @@ mod tests {
             [],
             "a signal"
         );
+    }
+
+    #[test]
+    fn a_program_that_says_it_is_not_configured_is_believed() {
+        let ended = |status| {
+            format!("ExecStart={{ path=/bin/sh ; argv[]=sh ; code=exited ; status={status} }}\n")
+        };
+        assert_eq!(causes(&ended(6)), [Cause::ConfigurationInvalid]);
+        assert_eq!(causes(&ended(78)), [Cause::ConfigurationInvalid]);
+        assert_eq!(causes(&ended(60)), []);
     }
 
     #[test]
