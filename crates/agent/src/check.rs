@@ -137,7 +137,7 @@ pub async fn run(
         subject: name.to_owned(),
         problem_type: work.problem_type.clone(),
         mode: work.mode,
-        findings: ranked(findings, &contexts),
+        findings: ranked(findings, &contexts).await,
         probes,
         duration_ms: millis(started.elapsed()),
         bundle: None,
@@ -148,19 +148,26 @@ pub async fn run(
     Ok(Outcome { report, bundle })
 }
 
-/// In their order, each with what its subject knows.
-fn ranked(found: Vec<Finding>, subjects: &[Arc<Context>]) -> Vec<Finding> {
-    let nobody = Subject::default();
-    let mut findings = rank::rank(found);
-    for finding in &mut findings {
-        let its = subjects.iter().map(|it| &it.subject);
-        let subject = match (finding.subject.as_str(), subjects) {
-            ("", [only]) => Some(&only.subject),
-            (name, _) => its.into_iter().find(|it| it.name == name),
-        };
-        probe::complete(finding, subject.unwrap_or(&nobody));
+/// In their order, each with what its subject knows: aside, for its disk may be dead.
+async fn ranked(found: Vec<Finding>, subjects: &[Arc<Context>]) -> Vec<Finding> {
+    let findings = rank::rank(found);
+    let (mut completed, subjects) = (findings.clone(), subjects.to_vec());
+    let completing = tokio::task::spawn_blocking(move || {
+        let nobody = Subject::default();
+        for finding in &mut completed {
+            let mut its = subjects.iter().map(|it| &it.subject);
+            let subject = match (finding.subject.as_str(), subjects.as_slice()) {
+                ("", [only]) => Some(&only.subject),
+                (name, _) => its.find(|it| it.name == name),
+            };
+            probe::complete(finding, subject.unwrap_or(&nobody));
+        }
+        completed
+    });
+    match tokio::time::timeout(Duration::from_millis(READING_MS), completing).await {
+        Ok(Ok(completed)) => completed,
+        _ => findings,
     }
-    findings
 }
 
 /// Reads the agent's configuration aside: it may lie on a disk that hangs. Then only what the profile

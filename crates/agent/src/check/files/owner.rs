@@ -89,7 +89,10 @@ impl User {
 
     fn judge(&self, path: &Path, about: &Metadata) -> Option<Finding> {
         let (owner, mode) = (about.uid(), about.mode() & 0o7777);
-        if !about.is_file() || self.may_write(owner, about.gid(), mode) {
+        // Whoever wrote it last could, unless owner or mode were changed since.
+        let written = (about.mtime(), about.mtime_nsec());
+        let was_changed = (about.ctime(), about.ctime_nsec()) > written;
+        if !about.is_file() || !was_changed || self.may_write(owner, about.gid(), mode) {
             return None;
         }
         let (shown, name) = (path.display(), &self.name);
