@@ -98,6 +98,8 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
         ],
         &[ConfigurationInvalid],
     ),
+    // The freezer of version 1 shows its processes in an uninterruptible wait.
+    (&[AgentFrozen], &[AgentStuck]),
     (&[AgentFrozen, AgentStuck], &[ServiceStartTimesOut]),
     // Some agents refuse to start with secrets that others may read.
     (&[NetworkMountDead, PathExposed], CANNOT_WORK),
