@@ -4,12 +4,14 @@
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use model::ProblemType;
 use protocol::answer::Answer;
 use protocol::manual::ManualArgument;
 use protocol::work::CheckWork;
+use tokio::time::timeout;
 
 use super::terminal::{is_coloured, say, write};
 use super::{FAILED, Failure, UNREACHABLE, USAGE, told_to_stop};
@@ -21,6 +23,8 @@ use crate::identity::Identity;
 
 /// Longest manual argument on standard input, in bytes.
 const ARGUMENT_BYTES_MAX: u64 = 64 * 1024;
+/// Time for the reading of the identity: its disk may hang.
+const IDENTITY_TIME_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -113,12 +117,15 @@ async fn check_locally(args: &CheckArgs, show: &Show) -> Result<Checked, checker
         mode: args.mode,
         subject: args.subject.clone(),
     };
-    checker::locally(&work, &installed(args), show).await
+    checker::locally(&work, &installed(args).await, show).await
 }
 
-/// The agent of this host; where it is not enrolled, without a server.
-fn installed(args: &CheckArgs) -> Local {
-    let identity = Identity::load(&DataDir::new(&args.data)).ok();
+/// The agent of this host; where it is not enrolled, or its disk does not answer, without a server.
+async fn installed(args: &CheckArgs) -> Local {
+    let data = DataDir::new(&args.data);
+    let reading = tokio::task::spawn_blocking(move || Identity::load(&data).ok());
+    let read = timeout(IDENTITY_TIME_MAX, reading).await;
+    let identity = read.ok().and_then(Result::ok).flatten();
     let (server, pin) = identity.map_or((None, None), |it| (Some(it.server), it.pin));
     Local {
         server,
