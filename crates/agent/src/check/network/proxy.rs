@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::connection::{Attempts, Connected, Explained};
 use super::names::Names;
-use crate::check::{Context, command, http, procfs};
+use crate::check::{Context, command, http, install, procfs};
 use crate::connect::proxy::Proxy;
 
 /// Where hosts name a proxy for everybody.
@@ -56,20 +56,26 @@ pub(super) async fn of_agent(
     }
     let (source, variables) = match of_process(context) {
         Some(it) => it,
+        // Where there is no agent, the way of who looks is the only one there is.
+        None if !install::is_installed(&context.subject) => ("the environment".to_owned(), own()),
         None => of_unit(&context.subject.unit).await,
     };
     chosen(server, source, &variables)
 }
 
+/// The variables of this program.
+fn own() -> Variables {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// A proxy that the host's settings, or the environment of who looks, name for everybody.
 pub(super) fn of_host(server: &Endpoint) -> Option<Setting> {
     let file = parse_lines(&std::fs::read_to_string(HOST_FILE).unwrap_or_default());
-    let own: Variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
     let named = [
         (HOST_FILE.to_owned(), file),
-        ("the environment".to_owned(), own),
+        ("the environment".to_owned(), own()),
     ];
     named
         .into_iter()
