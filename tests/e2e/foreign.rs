@@ -193,11 +193,12 @@ async fn a_host_behind_a_proxy_fetches_and_reports_through_it() {
             .shell("/bin/dash", &command, &[(variable, &url)])
             .await;
         assert_reported(&server, &root, &said).await;
-        // The download and the report.
-        assert_eq!(
-            proxy.seen(),
-            ["sickbay.test:8443", "sickbay.test:8443"],
-            "{said:?}"
+        // The download and the report; the check itself may try the way too.
+        let seen = proxy.seen();
+        assert!(seen.len() >= 2, "{seen:?}: {said:?}");
+        assert!(
+            seen.iter().all(|it| it == "sickbay.test:8443"),
+            "{seen:?}: {said:?}"
         );
     }
 }
