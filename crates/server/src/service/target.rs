@@ -103,10 +103,12 @@ impl Resolver {
             return Ok(found.into_iter().collect());
         }
         let shown: Vec<&str> = unknown.iter().take(SAMPLE).copied().collect();
+        let others = match unknown.len().saturating_sub(shown.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         Err(illegal(&format!(
-            "{} of the {} uuids are not hosts of this control plane: {}",
-            unknown.len(),
-            uuids.len(),
+            "no hosts of this control plane: {}{others}",
             shown.join(", ")
         )))
     }

@@ -101,14 +101,16 @@ impl Tasks {
         let statuses: Vec<&str> = rerun.statuses.iter().map(|it| it.wire()).collect();
         let uuid = first.first().map_or("a host", |it| it.uuid.as_str());
         Err(illegal(&format!(
-            "{} of the {} hosts named are not hosts of that task that stand at {}{}, such as {uuid}",
-            others.len(),
-            named.len(),
+            "hosts were named that do not stand at {}{} in that task: {uuid}{}",
             statuses.join(", "),
             if rerun.reasons.is_empty() {
                 ""
             } else {
                 " for one of the reasons given"
+            },
+            match others.len() {
+                1 => String::new(),
+                more => format!(" and {} more", more.saturating_sub(1)),
             },
         )))
     }
