@@ -15,6 +15,7 @@ mod assets;
 mod chaos;
 mod check;
 mod cli;
+mod console;
 mod crash;
 mod database;
 mod database_loss;

@@ -251,5 +251,9 @@ pub const CODE_ENROLMENTS_PER_MINUTE: i64 = 6_000;
 /// Downloads of the checker, and sessions of checkers, from one IPv4 address or IPv6 /64 in a minute;
 /// loopback addresses are not counted.
 pub const ADDRESS_CHECKERS_PER_MINUTE: i64 = 120;
+/// Attempts to sign in at the console from one address.
+pub const ADDRESS_SIGN_INS_PER_MINUTE: i64 = 20;
+/// How long a session of the console lasts, in s.
+pub const CONSOLE_SESSION_SECONDS: i64 = 12 * 3_600;
 /// Addresses or codes whose rate is remembered at once; beyond, others are refused.
 pub const RATES_MAX: usize = 65_536;

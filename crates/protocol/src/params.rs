@@ -33,6 +33,16 @@ impl Params {
         Ok(params)
     }
 
+    /// Parameters that came another way than in a request.
+    #[must_use]
+    pub fn of(pairs: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            pairs: pairs.iter().map(own).collect(),
+            from_query: 0,
+        }
+    }
+
     fn add(&mut self, encoded: &[u8]) -> Result<(), Fault> {
         for part in encoded
             .split(|byte| *byte == b'&')

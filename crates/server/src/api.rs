@@ -18,12 +18,14 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use model::limits;
 use protocol::error::{Code, Fault, error_body};
+use protocol::params::Params;
 use protocol::sign::{Format, Presented, RawRequest};
 use protocol::xml::to_xml;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::{App, Peer};
-use crate::auth::Circumstances;
+use crate::auth::{Caller, Circumstances};
 use crate::service::Error;
 pub(crate) use call::Call;
 pub(crate) use kept::Kept;
@@ -154,35 +156,80 @@ async fn answer(
     if presented.version != VERSION {
         return Err(Code::InvalidVersion.into());
     }
-    let action = presented.action.as_str();
-    let operation = OPERATIONS.iter().find(|(name, _)| *name == action);
-    let (name, services) = operation.ok_or(Code::InvalidActionNotFound)?;
-    let circumstances = Circumstances {
-        source: peer.address,
-        secure: peer.secure,
-        task_type: params.get("TaskType"),
-    };
-    let permission = permission(name);
-    app.auth
-        .authorise(&caller, services, permission, circumstances)?;
-    if changes(name)
-        && let Some(nonce) = &presented.nonce
-    {
-        app.auth.burn_for_good(&caller, nonce).await?;
-    }
-    let base = app.base_url(peer, &reply.host);
-    let call = Call {
+    let asked = Asked {
         app,
         caller: &caller,
-        params: &params,
-        base: base.as_deref(),
         peer,
-        nonce: presented.nonce.as_deref().unwrap_or(&reply.request_id),
+        host: &reply.host,
+        action: &presented.action,
+        params: &params,
+        nonce: presented.nonce.as_deref(),
+        request_id: &reply.request_id,
     };
-    if presented.format == Format::Json && Kept::keeps(name) {
-        return kept_or_made(name, &call).await.map(Answer::Text);
+    asked.answer(presented.format == Format::Json).await
+}
+
+/// An operation asked for by somebody who is proven, at this door or at the console's.
+pub(crate) struct Asked<'a> {
+    /// The services.
+    pub(crate) app: &'a App,
+    /// Who asks.
+    pub(crate) caller: &'a Caller,
+    /// From where.
+    pub(crate) peer: Peer,
+    /// The host and port that were asked, as in the header `Host`.
+    pub(crate) host: &'a str,
+    /// The operation's name.
+    pub(crate) action: &'a str,
+    /// Its parameters.
+    pub(crate) params: &'a Params,
+    /// What makes a repetition of a request known, if it has anything.
+    pub(crate) nonce: Option<&'a str>,
+    /// The id of this request.
+    pub(crate) request_id: &'a str,
+}
+
+impl Asked<'_> {
+    /// Asks the policies, and answers; as text only where `text` will do.
+    async fn answer(&self, text: bool) -> Result<Answer, Error> {
+        let app = self.app;
+        let operation = OPERATIONS.iter().find(|(name, _)| *name == self.action);
+        let (name, services) = operation.ok_or(Code::InvalidActionNotFound)?;
+        let circumstances = Circumstances {
+            source: self.peer.address,
+            secure: self.peer.secure,
+            task_type: self.params.get("TaskType"),
+        };
+        app.auth
+            .authorise(self.caller, services, permission(name), circumstances)?;
+        if changes(name)
+            && let Some(nonce) = self.nonce
+        {
+            app.auth.burn_for_good(self.caller, nonce).await?;
+        }
+        let base = app.base_url(self.peer, self.host);
+        let call = Call {
+            app,
+            caller: self.caller,
+            params: self.params,
+            base: base.as_deref(),
+            peer: self.peer,
+            nonce: self.nonce.unwrap_or(self.request_id),
+        };
+        if text && Kept::keeps(name) {
+            return kept_or_made(name, &call).await.map(Answer::Text);
+        }
+        handle(name, &call).await.map(Answer::Value)
     }
-    handle(name, &call).await.map(Answer::Value)
+
+    /// The answer, typed as whoever asks reads it.
+    pub(crate) async fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let read = match self.answer(true).await? {
+            Answer::Value(value) => serde_json::from_value(value),
+            Answer::Text(text) => serde_json::from_slice(&[&text, b"}".as_slice()].concat()),
+        };
+        read.map_err(Error::internal)
+    }
 }
 
 /// The answer that was given to the same question, if nothing has changed since, or a new one.

@@ -18,6 +18,7 @@ use protocol::policy::{AccessRequest, Decision, Policy, evaluate};
 use protocol::sign::{Credential, Presented, RawRequest};
 use protocol::stamp;
 use ring::digest::{SHA256, digest};
+use ring::hmac;
 use store::Store;
 
 use crate::clock::Clock;
@@ -69,6 +70,8 @@ pub(crate) struct Auth {
     sealer: Arc<Sealer>,
     root: RootKey,
     nonces: Mutex<Nonces>,
+    /// Makes the words of forms.
+    forms: hmac::Key,
 }
 
 impl Auth {
@@ -79,6 +82,7 @@ impl Auth {
         root: RootKey,
     ) -> Self {
         Self {
+            forms: sealer.derive("console form"),
             store,
             clock,
             sealer,
@@ -98,13 +102,48 @@ impl Auth {
         presented.check_time(now.0)?;
         match &presented.credential {
             Credential::Anonymous => Err(Fault::missing("AccessKeyId").into()),
-            Credential::Bearer(token) => self.bearer(token, now).await,
+            Credential::Bearer(token) => self.bearer(token).await,
             Credential::Key { id, security_token } => {
                 let found = self.key(id, security_token.as_deref(), now).await?;
                 presented.verify(request, params, &found.secret)?;
                 self.burn(id, presented.nonce.as_deref(), now)?;
                 Ok(found.caller)
             }
+        }
+    }
+
+    /// Proves who signs in at the console with an access key of theirs.
+    pub(crate) async fn sign_in(&self, key_id: &str, secret: &str) -> Result<Caller, Error> {
+        let found = self.key(key_id, None, self.clock.now()).await?;
+        // Digests of both are compared: how long that takes tells nothing about the secret.
+        let of = |text: &str| digest(&SHA256, text.as_bytes());
+        if of(&found.secret).as_ref() == of(secret).as_ref() {
+            Ok(found.caller)
+        } else {
+            Err(Code::SignatureDoesNotMatch.into())
+        }
+    }
+
+    /// The word by which forms show that they come from a page of this session.
+    pub(crate) fn form_token(&self, session: &str) -> String {
+        let tag = hmac::sign(&self.forms, session.as_bytes());
+        data_encoding::BASE64URL_NOPAD.encode(tag.as_ref())
+    }
+
+    /// Whether that is the session's word.
+    pub(crate) fn is_form_token(&self, session: &str, shown: &str) -> bool {
+        let tag = data_encoding::BASE64URL_NOPAD.decode(shown.as_bytes());
+        tag.is_ok_and(|tag| hmac::verify(&self.forms, session.as_bytes(), &tag).is_ok())
+    }
+
+    /// Who holds a bearer token that was given out before.
+    pub(crate) async fn bearer(&self, token: &str) -> Result<Caller, Error> {
+        let now = self.clock.now();
+        let found = self.store.token_get(&bearer_id(token)).await?;
+        let hash = digest(&SHA256, token.as_bytes());
+        match found {
+            Some(found) if found.token_hash == hash.as_ref() => self.token_caller(found, now).await,
+            _ => Err(Code::InvalidSecurityTokenMalformed.into()),
         }
     }
 
@@ -170,15 +209,6 @@ impl Auth {
         let secret = self.open_secret(&token.id, &token.sealed_secret)?;
         let caller = self.token_caller(token, now).await?;
         Ok(Found { caller, secret })
-    }
-
-    async fn bearer(&self, token: &str, now: UnixMillis) -> Result<Caller, Error> {
-        let found = self.store.token_get(&bearer_id(token)).await?;
-        let hash = digest(&SHA256, token.as_bytes());
-        match found {
-            Some(found) if found.token_hash == hash.as_ref() => self.token_caller(found, now).await,
-            _ => Err(Code::InvalidSecurityTokenMalformed.into()),
-        }
     }
 
     async fn token_caller(&self, token: store::Token, now: UnixMillis) -> Result<Caller, Error> {

@@ -8,6 +8,7 @@ mod app;
 mod auth;
 mod certificate;
 mod clock;
+mod console;
 mod database;
 mod download;
 mod engine;

@@ -30,7 +30,7 @@ use crate::service::install_code::InstallCodes;
 use crate::service::target::Resolver;
 use crate::service::task::Tasks;
 use crate::service::{Bundles, Checker, Listings, Verification};
-use crate::{api, download, listen};
+use crate::{api, console, download, listen};
 
 /// How a node is to be set up.
 #[derive(Clone)]
@@ -373,6 +373,7 @@ fn router(app: App) -> Router {
         .route("/checker/sickbay-agent", get(download::checker))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(download::ready))
+        .merge(console::router())
         .fallback(api::not_found)
         .with_state(app)
 }

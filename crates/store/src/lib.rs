@@ -190,6 +190,8 @@ pub trait Store: Send + Sync + 'static {
     async fn token_add(&self, token: Token, now: UnixMillis) -> Result<(), Error>;
     /// One temporary token by its access key id (or, for a bearer token, by its id).
     async fn token_get(&self, id: &str) -> Result<Option<Token>, Error>;
+    /// Deletes a temporary token; returns whether it was there.
+    async fn token_delete(&self, id: &str) -> Result<bool, Error>;
 
     /// Uses a nonce, given as its hash, and drops those that expired before `now`; returns whether it
     /// was new.

@@ -180,7 +180,7 @@ pub struct DiskInfo {
     pub use_size_byte: u64,
 }
 
-/// Answer of `PreviewTargets`, which is ours: what a `Selector` means now.
+/// Answer of `PreviewTargets`, which is ours: what a `Selector` means now; without one, all hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct PreviewTargets {

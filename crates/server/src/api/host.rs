@@ -271,8 +271,7 @@ pub(super) async fn install_status(call: &Call<'_>) -> Result<DescribeAgentInsta
 /// `PreviewTargets`.
 pub(super) async fn preview_targets(call: &Call<'_>) -> Result<PreviewTargets, Error> {
     let selector = call.selector()?;
-    let selector = selector.ok_or_else(|| Error::from(Fault::missing("Selector")))?;
-    let preview = call.app.resolver.preview(&selector).await?;
+    let preview = call.app.resolver.preview(selector.as_ref()).await?;
     let target = |it: &store::Host| Target {
         uuid: it.uuid.to_string(),
         name: it.name.clone(),

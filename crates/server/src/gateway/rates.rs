@@ -19,6 +19,7 @@ pub(crate) struct Rates {
     enrolments: Rate<Block>,
     downloads: Rate<Block>,
     checkers: Rate<Block>,
+    sign_ins: Rate<Block>,
     of_code: Rate<String>,
 }
 
@@ -31,6 +32,8 @@ pub(crate) enum Purpose {
     Download,
     /// To report as the checker of a manual command.
     Checker,
+    /// To sign in at the console.
+    SignIn,
 }
 
 impl Default for Rates {
@@ -39,6 +42,7 @@ impl Default for Rates {
             enrolments: Rate::new(limits::ADDRESS_ENROLMENTS_PER_MINUTE),
             downloads: Rate::new(limits::ADDRESS_CHECKERS_PER_MINUTE),
             checkers: Rate::new(limits::ADDRESS_CHECKERS_PER_MINUTE),
+            sign_ins: Rate::new(limits::ADDRESS_SIGN_INS_PER_MINUTE),
             of_code: Rate::new(limits::CODE_ENROLMENTS_PER_MINUTE),
         }
     }
@@ -64,6 +68,7 @@ impl Rates {
             Purpose::Enrolment => &self.enrolments,
             Purpose::Download => &self.downloads,
             Purpose::Checker => &self.checkers,
+            Purpose::SignIn => &self.sign_ins,
         };
         rate.take(block, now)
     }

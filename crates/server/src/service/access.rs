@@ -116,6 +116,12 @@ impl Access {
         there(self.store.policy_delete(user, name).await?, "policy", name)
     }
 
+    /// Ends a bearer token before its time.
+    pub(crate) async fn token_delete(&self, bearer: &str) -> Result<(), Error> {
+        self.store.token_delete(&bearer_id(bearer)).await?;
+        Ok(())
+    }
+
     /// Makes a temporary credential with the caller's own rights, narrowed by `policy`.
     pub(crate) async fn token_add(
         &self,

@@ -62,7 +62,7 @@ impl Resolver {
             Targets::Uuids(uuids) => resolved.hosts = self.named(uuids).await?,
             Targets::Selector(selector) => {
                 let hosts = &mut resolved.hosts;
-                let taken = self.select(selector, |host, _| hosts.push(host.number));
+                let taken = self.select(Some(selector), |host, _| hosts.push(host.number));
                 resolved.unknown = taken.await?;
             }
         }
@@ -113,8 +113,8 @@ impl Resolver {
         )))
     }
 
-    /// What a selector means now.
-    pub(crate) async fn preview(&self, selector: &Selector) -> Result<Preview, Error> {
+    /// What a selector means now; none means all hosts.
+    pub(crate) async fn preview(&self, selector: Option<&Selector>) -> Result<Preview, Error> {
         let mut preview = Preview::default();
         let taken = self.select(selector, |host, online| {
             preview.hosts += 1;
@@ -131,10 +131,11 @@ impl Resolver {
     /// Returns of how many others that cannot be told.
     async fn select(
         &self,
-        selector: &Selector,
+        selector: Option<&Selector>,
         mut take: impl FnMut(&Host, bool),
     ) -> Result<u64, Error> {
-        let items: Vec<AssetItem> = selector.items().into_iter().collect();
+        let items = selector.map(Selector::items).unwrap_or_default();
+        let items: Vec<AssetItem> = items.into_iter().collect();
         let filter = HostFilter::default();
         let mut unknown = 0;
         for number in 1.. {
@@ -143,7 +144,7 @@ impl Resolver {
             let is_last = rows.len() < usize::try_from(PART).unwrap_or(usize::MAX);
             let mut candidates: Vec<_> =
                 rows.iter().map(|it| self.candidate(selector, it)).collect();
-            if !items.is_empty() {
+            if let (Some(selector), false) = (selector, items.is_empty()) {
                 self.look_up(selector, &items, &mut candidates).await?;
             }
             for it in candidates {
@@ -162,12 +163,15 @@ impl Resolver {
     }
 
     /// What can be told without an inventory.
-    fn candidate<'a>(&self, selector: &Selector, host: &'a Host) -> Candidate<'a> {
+    fn candidate<'a>(&self, selector: Option<&Selector>, host: &'a Host) -> Candidate<'a> {
         let online = self.engine.sessions.is_online(host.number);
         Candidate {
             host,
             online,
-            is_meant: matches(selector, host, online, &Inventory::default()),
+            is_meant: match selector {
+                Some(selector) => matches(selector, host, online, &Inventory::default()),
+                None => Some(true),
+            },
         }
     }
 

@@ -145,7 +145,10 @@ fn explain(endpoint: &str, root_key: &Path, ui: &Ui) {
     let root_key = std::path::absolute(root_key).unwrap_or_else(|_| root_key.to_owned());
     let root_key = quoted(&root_key.to_string_lossy());
     ui.say("");
-    ui.say("Running until ctrl-C. To use it from another terminal:");
+    ui.say(&format!(
+        "Running until ctrl-C. The console: {endpoint}/console (sign in with the key in {root_key})"
+    ));
+    ui.say("To use it from another terminal:");
     ui.say(&format!("  export SICKBAY_ENDPOINT={endpoint}"));
     ui.say(&format!("  export SICKBAY_CREDENTIALS_FILE={root_key}"));
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -99,6 +99,9 @@ pub async fn tokens_expire_and_go_with_their_user<S: Store>(open: impl Fn() -> S
         .await;
     added.unwrap();
     assert_eq!(store.token_get("old").await.unwrap(), None);
+    assert!(store.token_delete("new").await.unwrap());
+    assert_eq!(store.token_get("new").await.unwrap(), None);
+    assert!(!store.token_delete("new").await.unwrap());
     store.user_delete("zoe").await.unwrap();
     assert_eq!(store.token_get("zoe").await.unwrap(), None);
     assert!(store.token_get("root").await.unwrap().is_some());

@@ -137,6 +137,11 @@ pub(super) fn token_add(tx: &dyn Db, token: &Token, now: UnixMillis) -> Result<(
     Ok(())
 }
 
+/// See [`crate::Store::token_delete`].
+pub(super) fn token_delete(tx: &dyn Db, id: &str) -> Result<bool, Error> {
+    Ok(tx.execute("DELETE FROM token WHERE id = ?", params![id])? > 0)
+}
+
 /// See [`crate::Store::token_get`].
 pub(super) fn token_get(tx: &dyn Db, id: &str) -> Result<Option<Token>, Error> {
     let sql = r#"SELECT id, "user", sealed_secret, token_hash, policy, issuer, expires_ms FROM token

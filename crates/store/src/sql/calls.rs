@@ -375,6 +375,11 @@ impl<D: 'static> Store for SqlStore<D> {
         self.query(move |tx| access::token_get(tx, &id)).await
     }
 
+    async fn token_delete(&self, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.change(move |tx| access::token_delete(tx, &id)).await
+    }
+
     async fn nonce_burn(
         &self,
         hash: Vec<u8>,
