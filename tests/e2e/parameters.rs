@@ -285,7 +285,7 @@ async fn a_task_that_cannot_be_carried_out_is_not_created() {
         (
             ops,
             json!({"command": "id", "uuids": [agent.uuid, stranger]}).to_string(),
-            "1 of the 2",
+            "not known to this control plane: inet-00000000",
         ),
         (
             ops,

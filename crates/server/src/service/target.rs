@@ -108,7 +108,7 @@ impl Resolver {
             more => format!(" and {more} more"),
         };
         Err(illegal(&format!(
-            "no hosts of this control plane: {}{others}",
+            "not known to this control plane: {}{others}",
             shown.join(", ")
         )))
     }
