@@ -5,6 +5,7 @@
 
 use crate::case::{Fault, Pair};
 
+mod field;
 mod files;
 pub(crate) mod healthy;
 mod identity;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
         resources::FAULTS,
         identity::FAULTS,
         packages::FAULTS,
+        field::FAULTS,
     ]
     .into_iter()
     .flatten()

@@ -159,4 +159,32 @@ pub(crate) const HOSTS: &[Healthy] = &[
             do echo \" 99:20260101:030405.678 active check configuration update from [zabbix.lab:10051] started to fail (cannot connect)\"; \
             done >/run/old; cat $LOG >>/run/old; cat /run/old >$LOG",
     ),
+    odd(
+        "healthy-second-name-server-dead",
+        &SICKBAY,
+        "echo 'nameserver 10.77.0.19' >>/etc/resolv.conf; restart; wait_for sickbay-agent status",
+    ),
+    odd(
+        "healthy-data-behind-a-link",
+        &SICKBAY,
+        "systemctl stop $UNIT; mv $DATA /srv/agent; ln -s /srv/agent $DATA; restart; wait_for sickbay-agent status",
+    ),
+    odd(
+        "healthy-log-to-the-journal",
+        &ZABBIX,
+        "sed -i 's/^LogFile=.*/LogType=system/' $CONFIG; rm -r $DATA; restart; wait_for listens 10050",
+    ),
+    odd(
+        "healthy-unit-hardened",
+        &EXPORTER,
+        "drop_in '[Service]' 'ProtectSystem=strict' 'PrivateTmp=yes' 'NoNewPrivileges=yes' 'ProtectHome=yes' \
+            'LimitNOFILE=512' 'TasksMax=64' 'InaccessiblePaths=/srv'; restart; wait_for listens 9100",
+    ),
+    odd(
+        "healthy-clock-off-by-seconds",
+        &SICKBAY,
+        "echo '+20s' >/etc/faketimerc; \
+            echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart; \
+            wait_for sickbay-agent status",
+    ),
 ];
