@@ -223,7 +223,7 @@ async fn inject(
         Step::Server(last) => {
             world.answer(
                 host.number,
-                Some(Answer::Address(crate::world::address(*last))),
+                Some(Answer::Moved(crate::world::address(*last))),
             );
             Ok(())
         }

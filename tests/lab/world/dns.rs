@@ -8,11 +8,13 @@ use tokio::net::UdpSocket;
 
 use super::{Answers, address};
 
-/// What is said about every name.
+/// What is said instead of the truth.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
-    /// This address.
+    /// Of every name, whether there is such a name or not: this address.
     Address(Ipv4Addr),
+    /// Of every name that there is: this address.
+    Moved(Ipv4Addr),
     /// This code of RFC 1035, such as 2 (server failure), 3 (no such name) or 5 (refused).
     Code(u8),
     /// The truth, after so many ms.
@@ -66,6 +68,7 @@ fn reply(query: &[u8], told: Option<Answer>) -> Option<Vec<u8>> {
         Some(Answer::Silence) => return None,
         Some(Answer::Address(it)) => Ok(it),
         Some(Answer::Code(code)) => Err(code),
+        Some(Answer::Moved(it)) => truth(&name).map(|_| it).ok_or(3),
         Some(Answer::Slowly(_)) | None => truth(&name).ok_or(3),
     };
     let (code, record) = match found {
