@@ -87,7 +87,15 @@ impl DataDir {
         self.0.join("work")
     }
 
-    /// How the agent's connection stands, for `status`.
+    /// Removes what lies there: it belongs to work that a stop or a crash cut short.
+    pub fn clear_work(&self) {
+        // Whatever else lies in its place would keep all work from starting.
+        if fs::remove_dir_all(self.work()).is_err() {
+            fs::remove_file(self.work()).ok();
+        }
+    }
+
+    /// How the agent's connection stands, for `status` and checks.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.0.join("state.json")

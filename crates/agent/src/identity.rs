@@ -29,6 +29,9 @@ pub enum Error {
     /// Never enrolled.
     #[error("this host is not enrolled: run `sickbay-agent enrol` first")]
     NotEnrolled,
+    /// Enrolled, and the key of the enrolment is gone.
+    #[error("the key {0} of this host's enrolment is missing: enrol again with --force")]
+    KeyMissing(PathBuf),
     /// A file cannot be read or written.
     #[error("cannot use {0}")]
     Io(PathBuf, #[source] io::Error),
@@ -166,13 +169,13 @@ impl AgentKey {
     /// Reads the key.
     ///
     /// # Errors
-    /// [`Error::NotEnrolled`] where there is none; otherwise the file is unreadable or damaged.
+    /// [`Error::KeyMissing`] where there is none; otherwise the file is unreadable or damaged.
     pub fn load(data: &DataDir, name: &str) -> Result<Self, Error> {
         let path = data.key(name);
         let pkcs8 = match std::fs::read(&path) {
             Ok(pkcs8) => pkcs8,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NotEnrolled);
+                return Err(Error::KeyMissing(path));
             }
             Err(error) => return Err(Error::Io(path, error)),
         };
@@ -251,5 +254,7 @@ mod tests {
         std::fs::write(data.key(FIRST_KEY), b"torn").unwrap();
         let torn = AgentKey::load(&data, FIRST_KEY);
         assert!(matches!(torn, Err(Error::Damaged(_))));
+        let gone = AgentKey::load(&data, "gone.p8");
+        assert!(matches!(gone, Err(Error::KeyMissing(_))));
     }
 }

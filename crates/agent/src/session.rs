@@ -180,8 +180,7 @@ impl Agent {
         let key = AgentKey::load(&data, &identity.key_name)?;
         let route = Route::new(identity.server.clone(), identity.pin)?;
         let journal = Journal::open(&data.journal(), config::now())?;
-        // What lies there belongs to work that a stop or a crash cut short.
-        std::fs::remove_dir_all(data.work()).ok();
+        data.clear_work();
         let uuid = identity.host_uuid.as_str();
         let keys = identity.order_keys.clone();
         let (desk, ends) = Desk::new(uuid, keys, policy, journal, data.work(), executor);

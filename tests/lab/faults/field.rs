@@ -17,10 +17,19 @@ pub(crate) const FAULTS: &[Fault] = &[
         "zabbix-psk-file-missing",
         &ZABBIX,
         &[Host(
-            "printf 'TLSConnect=psk\\nTLSPSKIdentity=lab\\nTLSPSKFile=/etc/zabbix/agent.psk\\n' >>$CONFIG; restart; \
+            "printf 'TLSConnect=psk\\nTLSAccept=psk\\nTLSPSKIdentity=lab\\nTLSPSKFile=/etc/zabbix/agent.psk\\n' >>$CONFIG; restart; \
                 wait_for is_down",
         )],
         &["ConfigurationNamesMissingFile"],
+    ),
+    fault(
+        "zabbix-settings-incomplete",
+        &ZABBIX,
+        &[Host(
+            "printf 'TLSConnect=psk\\nTLSPSKIdentity=lab\\nTLSPSKFile=/etc/zabbix/agent.psk\\n' >>$CONFIG; restart; \
+                wait_for is_down",
+        )],
+        &["ConfigurationInvalid"],
     ),
     fault(
         "zabbix-run-folder-wrong-owner",
@@ -33,7 +42,9 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "rsyslog-log-folder-full",
         &RSYSLOG,
-        &[Host("small /var/log size=16m; restart; fill /var/log; logger lost")],
+        &[Host(
+            "small /var/log size=16m; restart; fill /var/log; logger lost",
+        )],
         &["DiskFull"],
     ),
     fault(

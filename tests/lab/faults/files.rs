@@ -159,7 +159,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         &EXPORTER,
         &[Host(
             "mkdir /etc/exporter; echo 'basic_auth_users: {}' >/etc/exporter/web.yml; chmod 700 /etc/exporter; \
-                echo 'ARGS=\"--web.config=/etc/exporter/web.yml\"' >$CONFIG; restart; wait_for crashes",
+                echo 'ARGS=\"--web.config.file=/etc/exporter/web.yml\"' >$CONFIG; restart; wait_for crashes",
         )],
         &["PathWrongMode", "PathWrongOwner", "PathNotAccessible"],
     ),
@@ -203,9 +203,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "temporary-folder-locked",
         &SICKBAY,
-        &[Host(
-            "systemctl stop $UNIT; rm -rf $DATA/work; : >$DATA/work; restart",
-        )],
+        &[Host("rm -rf $DATA/work; : >$DATA/work")],
         &["PathNotAccessible"],
     ),
     fault(

@@ -66,11 +66,29 @@ pub(super) fn probe(context: &Context) -> Verdict {
     Verdict::of(notes.join("; "), findings)
 }
 
+/// What is short on the file system of that path for those who are not root, if anything is.
+pub(super) fn shortage(path: &Path) -> Option<Cause> {
+    let space = Space::of(&rustix::fs::statvfs(path).ok()?, false);
+    let found = space.judge(path);
+    let short = [Cause::InodesExhausted, Cause::DiskFull];
+    let is_found = |it: &Cause| found.iter().any(|found| found.cause == it.code());
+    short.into_iter().find(is_found)
+}
+
+/// Whether the file system of that path is mounted read-only, as the check sees it.
+pub(super) fn is_read_only(path: &Path) -> Option<bool> {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = parse_mounts(&mountinfo);
+    mount_of(&mounts, path).map(Mount::is_read_only)
+}
+
 /// Existing directories that the agent writes to.
 fn written_dirs(subject: &Subject) -> Vec<PathBuf> {
-    let logs = subject.log_files.iter().filter(|it| it.exists());
-    let log_dirs = logs.filter_map(|it| it.parent().map(Path::to_owned));
-    let mut dirs: Vec<PathBuf> = log_dirs.chain(subject.data_dirs.iter().cloned()).collect();
+    let files = subject.log_files.iter().chain(&subject.outputs);
+    let files = files.filter(|it| it.exists());
+    let dirs = files.filter_map(|it| it.parent().map(Path::to_owned));
+    let own = subject.data_dirs.iter().chain(&subject.log_dirs).cloned();
+    let mut dirs: Vec<PathBuf> = dirs.chain(own).collect();
     dirs.sort();
     dirs.dedup();
     dirs.retain(|it| it.is_dir());

@@ -1,6 +1,7 @@
 //! Is the agent installed and enrolled?
 
-use std::io::ErrorKind;
+mod own;
+
 use std::path::{Path, PathBuf};
 
 use model::Cause;
@@ -9,8 +10,6 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::profile::{OWN, unit_file};
 use super::{Context, Subject, procfs};
-use crate::config::DataDir;
-use crate::identity::{AgentKey, Error, Identity};
 
 /// The agent's program, in its usual places and in `PATH`. This program does not count unless it
 /// lies there: the checker may have been downloaded anywhere.
@@ -64,7 +63,7 @@ pub(super) fn probe(context: &Context) -> Verdict {
         }
     }
     if subject.name == OWN {
-        findings.extend(judge_own(&subject.data_dirs));
+        findings.extend(own::judge(&subject.data_dirs, context.now_ms));
     }
     if let Some(sign) = &subject.paused {
         let cause = Cause::AgentPaused;
@@ -91,41 +90,6 @@ fn absent(subject: &Subject) -> Verdict {
         &[],
     );
     Verdict::of("not installed", vec![found])
-}
-
-/// Whether Sickbay's own agent can use its identity and its key.
-fn judge_own(data_dirs: &[PathBuf]) -> Option<Finding> {
-    let data = DataDir::new(data_dirs.first()?);
-    let loaded = match Identity::load(&data) {
-        Ok(it) => AgentKey::load(&data, &it.key_name).map_err(|error| (Some(it), error)),
-        Err(error) => Err((None, error)),
-    };
-    let (cause, path, why) = match loaded {
-        Ok(_) => return None,
-        Err((Some(it), Error::NotEnrolled)) => {
-            let why = "is missing, and identity.json names it".to_owned();
-            (Cause::IdentityCorrupt, data.key(&it.key_name), why)
-        }
-        Err((_, Error::NotEnrolled | Error::NoRandom)) => return None,
-        Err((_, Error::Damaged(path))) => (Cause::IdentityCorrupt, path, "is damaged".to_owned()),
-        // The agent's user may be allowed what we are not.
-        Err((_, Error::Io(_, error))) if error.kind() == ErrorKind::PermissionDenied => {
-            return None;
-        }
-        Err((_, Error::Io(path, error))) => (
-            Cause::IdentityUnreadable,
-            path,
-            format!("cannot be read: {error}"),
-        ),
-    };
-    let path = path.display().to_string();
-    let evidence = vec![format!("{path} {why}")];
-    Some(finding(
-        cause,
-        cause.sentence(),
-        evidence,
-        &[("PATH", &path)],
-    ))
 }
 
 fn judge_identity(
@@ -159,7 +123,7 @@ fn judge_identity(
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, ErrorKind};
 
     use super::super::tests::own;
     use super::*;
@@ -198,28 +162,5 @@ mod tests {
             absent.contains("/absent;") && absent.contains("--data"),
             "{absent}"
         );
-    }
-
-    #[test]
-    fn an_identity_that_is_damaged_or_lacks_its_key_is_found() {
-        let dir = tempfile::tempdir().unwrap();
-        let dirs = [dir.path().to_owned()];
-        let cause = || judge_own(&dirs).map(|it| it.cause);
-        assert_eq!(cause(), None, "never enrolled");
-        let key = AgentKey::generate().unwrap();
-        let data = DataDir::new(dir.path());
-        let identity = Identity {
-            host_uuid: "inet-1".parse().unwrap(),
-            server: "https://sickbay.example:8443".parse().unwrap(),
-            pin: None,
-            order_keys: Vec::new(),
-            key_name: key.own_name(),
-        };
-        identity.save(&data).unwrap();
-        assert_eq!(cause(), Some(Cause::IdentityCorrupt.code()), "no key");
-        key.save(&data, &identity.key_name).unwrap();
-        assert_eq!(cause(), None);
-        std::fs::write(data.identity(), "{}").unwrap();
-        assert_eq!(cause(), Some(Cause::IdentityCorrupt.code()));
     }
 }

@@ -167,6 +167,19 @@ fn excused(target: &Target, verdict: Verdict) -> Verdict {
     verdict
 }
 
+/// Whether what failed shows that it is the server all the same, or one that is put in its place.
+fn is_server(verdict: &Verdict) -> bool {
+    let shows = [
+        Cause::CertificateExpired,
+        Cause::CertificateNotYetValid,
+        Cause::ClientCertificateExpired,
+        Cause::ConnectionIntercepted,
+        Cause::AuthoritiesMissing,
+    ];
+    let found = |it: &Finding| shows.iter().any(|cause| cause.code() == it.cause);
+    verdict.findings.iter().any(found)
+}
+
 /// The way to one server.
 struct Way<'a> {
     context: &'a Context,
@@ -244,7 +257,7 @@ impl Way<'_> {
                     let mut verdict = self.insecure(failed, peer).await;
                     if let Some(names) = names
                         && !verdict.findings.is_empty()
-                        && let Some(found) = self.misled(names).await
+                        && let Some(found) = self.misled(names, !is_server(&verdict)).await
                     {
                         verdict.findings.push(found);
                     }
@@ -361,7 +374,7 @@ impl Way<'_> {
     ) -> Verdict {
         let misled = async {
             match names {
-                Some(names) => self.misled(names).await,
+                Some(names) => self.misled(names, true).await,
                 None => None,
             }
         };
@@ -380,8 +393,9 @@ impl Way<'_> {
         Verdict::of(note, findings)
     }
 
-    /// Whether programs of this host are told a wrong address.
-    async fn misled(&self, names: &Names) -> Option<Finding> {
+    /// Whether programs of this host are told a wrong address. `may_lie`: whether name servers that tell
+    /// an address for everything may have told it for this name, too.
+    async fn misled(&self, names: &Names, may_lie: bool) -> Option<Finding> {
         let limit = ms(SECOND_LOOK_MS);
         let told = names.told.clone().unwrap_or_default();
         let mut others = names.answered();
@@ -396,7 +410,13 @@ impl Way<'_> {
                 .await
                 .map(|it| it.to.ip())
         };
-        let (reached, lies) = tokio::join!(reached, names.lies(limit));
+        let lies = async {
+            match may_lie {
+                true => names.lies(limit).await,
+                false => Vec::new(),
+            }
+        };
+        let (reached, lies) = tokio::join!(reached, lies);
         let evidence = names.misled(reached, &lies)?;
         Some(self.found(Cause::NameResolvesWrongly, evidence))
     }

@@ -5,6 +5,7 @@
 
 mod detect;
 mod pattern;
+mod places;
 mod resolve;
 mod schema;
 mod value;

@@ -1,5 +1,6 @@
 //! What the service manager says of the agent's service, and why it does not stay up.
 
+mod condition;
 mod script;
 mod start;
 
@@ -12,6 +13,8 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::{Context, command, procfs, why};
 
+/// Lines of the last start that are read: a crash may write hundreds.
+const LINES_MAX: &str = "2000";
 /// Restarts from which on a service that does not stay up is in a crash loop.
 const RESTARTS_MANY: u64 = 5;
 /// A service that was restarted often and is up for less than this still crashes, in seconds.
@@ -64,6 +67,9 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     };
     if let Some(invocation) = invocation {
         verdict.add(start::failed_dependency(&invocation.requires).await);
+        if invocation.is_unmet {
+            verdict.add(condition::unmet(&context.subject).await);
+        }
         verdict.add(said(&context, &invocation).await);
     }
     verdict
@@ -72,6 +78,10 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
 /// What a start of the service that came to nothing left behind.
 struct Invocation {
     id: String,
+    /// Whether it failed, and was not merely stopped.
+    has_failed: bool,
+    /// Whether a condition of the unit kept it from being started.
+    is_unmet: bool,
     /// Units that it needs.
     requires: Vec<String>,
     limits: why::Limits,
@@ -83,11 +93,16 @@ async fn said(context: &Context, invocation: &Invocation) -> Vec<Finding> {
         return Vec::new();
     }
     let of = format!("_SYSTEMD_INVOCATION_ID={}", invocation.id);
-    let arguments = ["-n", "60", "--no-pager", "-o", "cat", &of];
+    let arguments = ["-n", LINES_MAX, "--no-pager", "-o", "cat", &of];
     let said = command::output("journalctl", &arguments, 3_000).await;
     let text = said.unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    why::judge(&lines, &context.subject, invocation.limits)
+    let lines = why::telling(&lines);
+    let mut findings = why::judge(&lines, &context.subject, invocation.limits);
+    if findings.is_empty() && invocation.has_failed {
+        findings.extend(why::blamed(&lines));
+    }
+    findings
 }
 
 /// Whether systemd counts the process among the unit's.
@@ -148,6 +163,8 @@ impl Seen<'_> {
         let is_down = !self.is_well() && self.agents.is_empty();
         (is_down || self.fails()).then(|| Invocation {
             id: self.text("InvocationID").to_owned(),
+            has_failed: self.fails(),
+            is_unmet: self.is_unmet(),
             requires: requires.map(str::to_owned).collect(),
             limits: why::Limits {
                 tasks: self.text("TasksMax").parse().ok(),
@@ -249,15 +266,19 @@ fn judge(seen: &Seen<'_>) -> Verdict {
 }
 
 impl Seen<'_> {
+    /// Whether the last attempt to start it found a condition or assertion of its unit not met.
+    fn is_unmet(&self) -> bool {
+        let was_tried = self.number("ConditionTimestampMonotonic") > 0;
+        let unmet = ["ConditionResult", "AssertResult"];
+        was_tried && unmet.iter().any(|it| self.text(it) == "no")
+    }
+
     /// Why it does nothing although nothing of it failed.
     fn rest(&self, state: &str) -> Option<Finding> {
         let is_down = self.text("ActiveState") == "inactive" && self.agents.is_empty();
         let is_ready = self.text("LoadState") == "loaded" && self.text("Result") == "success";
         (is_down && is_ready).then(|| {
-            let was_tried = self.number("ConditionTimestampMonotonic") > 0;
-            let unmet = ["ConditionResult", "AssertResult"];
-            let is_unmet = was_tried && unmet.iter().any(|it| self.text(it) == "no");
-            let why = if is_unmet {
+            let why = if self.is_unmet() {
                 "a condition of its unit file was not met, so it was not started"
             } else if self.number("InactiveExitTimestampMonotonic") == 0 {
                 "nobody started it since the host started"

@@ -78,6 +78,10 @@ pub(crate) struct Subject {
     pub(crate) configs: Vec<ConfigFile>,
     /// Its log files that exist.
     pub(crate) log_files: Vec<PathBuf>,
+    /// Directories for its log files alone.
+    pub(crate) log_dirs: Vec<PathBuf>,
+    /// Files that exist and that it writes for others.
+    pub(crate) outputs: Vec<PathBuf>,
     /// Its pid files, sockets and the like.
     pub(crate) runtime_files: Vec<PathBuf>,
     /// Ports that it listens on.

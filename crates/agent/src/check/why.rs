@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use model::Cause;
 use protocol::answer::Finding;
 
+use super::disk;
 use super::probe::finding;
 use super::redact;
 use super::subject::Subject;
@@ -35,6 +36,63 @@ const NO_TASKS: [&str; 6] = [
     "fork: retry",
     "fork: resource temporarily unavailable",
 ];
+
+/// Lines that count at the end of what a program wrote.
+const LINES_MAX: usize = 60;
+/// How the list of what a crashed program was at begins.
+const LISTINGS: [&str; 4] = [
+    "runtime stack:",
+    "goroutine ",
+    "stack backtrace:",
+    "Traceback (most recent call last)",
+];
+/// What a program says of a value that it cannot use.
+const BAD_VALUES: [&str; 10] = [
+    "missing port in address",
+    "too many colons in address",
+    "invalid port",
+    "invalid value",
+    "invalid argument value",
+    "strconv.parse",
+    "syntax error",
+    "parse error",
+    "error parsing",
+    "cannot parse",
+];
+/// Words for what a program is set up with.
+const SETTINGS: [&str; 6] = [
+    "parameter",
+    "configuration",
+    "config file",
+    "directive",
+    "setting",
+    "option",
+];
+/// How a line says that it is about a failure.
+const FAILS: [&str; 6] = [
+    "error",
+    "fatal",
+    "invalid",
+    "unknown",
+    "failed",
+    "unsupported",
+];
+/// What such a line is about if one of these stands in it: something outside the settings.
+const OUTSIDE: [&str; 11] = [
+    "connect",
+    "timed out",
+    "timeout",
+    "refused",
+    "unreachable",
+    "no such host",
+    "certificate",
+    "denied",
+    "no such file",
+    "no space",
+    "memory",
+];
+/// Last lines in which a program that failed blames its settings.
+const LAST_WORDS: usize = 12;
 
 /// How the service manager's own lines begin or go on; what they tell, its codes tell better.
 const OF_THE_MANAGER: [&str; 3] = [
@@ -65,8 +123,44 @@ pub(super) fn judge(lines: &[&str], subject: &Subject, limits: Limits) -> Vec<Fi
     findings
 }
 
+/// What a program that failed blames in its last lines where nothing more definite is told.
+pub(super) fn blamed(lines: &[&str]) -> Option<Finding> {
+    let last = lines.iter().rev().filter(|it| !is_of_manager(it));
+    let line = last.take(LAST_WORDS).find(|it| blames_settings(it))?;
+    let cause = Cause::ConfigurationInvalid;
+    let shown = vec![redact::redact(line).0];
+    Some(finding(cause, cause.sentence(), shown, &[]))
+}
+
+fn blames_settings(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|it| lower.contains(it));
+    !has(&OUTSIDE) && (has(&BAD_VALUES) || has(&SETTINGS) && has(&FAILS))
+}
+
+/// Whether the service manager says it, and not the program.
+fn is_of_manager(line: &str) -> bool {
+    OF_THE_MANAGER.iter().any(|it| line.contains(it))
+        || line
+            .split(": ")
+            .next()
+            .is_some_and(|it| it.ends_with(".service"))
+}
+
+/// The lines that count of all that a program wrote: the last ones, and those before a crash began to
+/// list what it was at, which may take hundreds of lines.
+pub(super) fn telling<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let last = lines.len().saturating_sub(LINES_MAX);
+    let begins = |it: &&str| LISTINGS.iter().any(|mark| it.starts_with(mark));
+    let crash = lines.iter().position(begins).filter(|it| *it < last);
+    let before = crash.map_or(0..0, |it| it.saturating_sub(LINES_MAX / 2)..it);
+    let rest = lines.iter().skip(last.max(before.end));
+    let before = lines.get(before).unwrap_or_default();
+    before.iter().chain(rest).copied().collect()
+}
+
 fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
-    if OF_THE_MANAGER.iter().any(|it| line.contains(it)) {
+    if is_of_manager(line) {
         return None;
     }
     let lower = line.to_lowercase();
@@ -100,6 +194,15 @@ fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
     {
         return found(Cause::ConfigurationInvalid);
     }
+    if lower.contains("no space left on device") {
+        return short(&path_in(line)?, shown);
+    }
+    if lower.contains("read-only file system") {
+        return written_nowhere(&path_in(line)?, shown);
+    }
+    if lower.contains("is a directory") || lower.contains("not a directory") {
+        return of_other_kind(&path_in(line)?, shown);
+    }
     if lower.contains("permission denied") {
         return denied(&path_in(line)?, shown);
     }
@@ -124,6 +227,39 @@ fn path_in(line: &str) -> Option<PathBuf> {
     let mut words = line.split(is_end).map(|it| it.trim_end_matches([':', '.']));
     let path = words.rfind(|it| it.starts_with('/') && it.len() > 1);
     path.map(PathBuf::from)
+}
+
+/// A disk without room, if it still has none.
+fn short(path: &Path, shown: Vec<String>) -> Option<Finding> {
+    let place = path.ancestors().find(|it| it.exists())?;
+    let cause = disk::shortage(place)?;
+    let path = path.display().to_string();
+    Some(finding(cause, cause.sentence(), shown, &[("PATH", &path)]))
+}
+
+/// The service may see another file system there than the host: its unit can make one read-only for it.
+fn written_nowhere(path: &Path, mut shown: Vec<String>) -> Option<Finding> {
+    let is_writable = disk::is_read_only(path) == Some(false);
+    shown.extend(is_writable.then(|| {
+        "it may be written elsewhere on this host: the unit makes it read-only for the service \
+         (ReadOnlyPaths=, ProtectSystem=)"
+            .to_owned()
+    }));
+    let path = path.display().to_string();
+    let summary = format!("The agent may not write {path}: it is mounted read-only for it.");
+    let cause = Cause::MountReadOnly;
+    Some(finding(cause, summary, shown, &[("PATH", &path)]))
+}
+
+/// A directory where a file should be, or the other way round.
+fn of_other_kind(path: &Path, shown: Vec<String>) -> Option<Finding> {
+    let above = path.ancestors().skip(1).find(|it| it.exists())?;
+    (path.is_dir() || path.exists() || !above.is_dir()).then(|| {
+        let path = path.display().to_string();
+        let summary =
+            format!("The agent cannot use {path}: it is a directory, or lies in no directory.");
+        finding(Cause::PathNotAccessible, summary, shown, &[("PATH", &path)])
+    })
 }
 
 fn denied(path: &Path, shown: Vec<String>) -> Option<Finding> {
@@ -191,6 +327,14 @@ mod tests {
                 Cause::CgroupProcessLimit,
             ),
             (
+                "unable to open log file [/tmp]: [21] Is a directory",
+                Cause::PathNotAccessible,
+            ),
+            (
+                "open /tmp/x.log: read-only file system",
+                Cause::MountReadOnly,
+            ),
+            (
                 "accept: Too many open files",
                 Cause::AgentDescriptorsExhausted,
             ),
@@ -219,6 +363,8 @@ mod tests {
             "connect: permission denied",
             "open /proc/kcore: permission denied",
             "bind /run/x.sock: address already in use",
+            "write /proc/x: no space left on device",
+            "inotify_add_watch: no space left on device",
             "x.service: Failed at step EXEC spawning /opt/x: Permission denied",
             "x.service: Unable to locate executable '/nonexistent/x': No such file or directory",
         ] {
@@ -248,6 +394,38 @@ mod tests {
         ));
         assert!(!found("reading /etc/x.conf"));
         assert!(!found("error in /etc/y.conf, line 3"));
+    }
+
+    #[test]
+    fn a_program_that_failed_may_blame_its_settings() {
+        for line in [
+            "x: ERROR: parameter \"A\" is defined, but \"B\" is not defined",
+            "level=error err=\"listen tcp: address 9100: missing port in address\"",
+            "fatal: unknown option --x",
+        ] {
+            let found = blamed(&[line, "x.service: Failed with result 'exit-code'."]);
+            assert_eq!(
+                found.unwrap().cause,
+                Cause::ConfigurationInvalid.code(),
+                "{line}"
+            );
+        }
+        for line in [
+            "INFO configuration read",
+            "error: cannot load the configuration: connection refused",
+            "x.service: Failed to parse the configuration",
+        ] {
+            assert!(blamed(&[line]).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_crash_listed_what_it_was_at_counts() {
+        let trace = vec!["\t/usr/lib/go/x.go:1"; 500];
+        let lines = [vec!["old"; 200], vec!["why", "goroutine 1:"], trace].concat();
+        let told = telling(&lines);
+        assert!(told.contains(&"why") && told.len() < 100, "{}", told.len());
+        assert_eq!(telling(&["a", "goroutine 1:"]).len(), 2);
     }
 
     #[test]

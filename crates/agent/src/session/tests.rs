@@ -286,7 +286,8 @@ async fn an_agent_tries_again_whatever_it_is_told_and_its_work_goes_on() {
         peer.receipt(leaf(1)).await;
         peer.refuse(refusal::REPLACED, false).await;
         drop(peer);
-        let why = || State::load(&fixture.data()).unwrap().message;
+        let state = || State::load(&fixture.data()).unwrap();
+        let why = || state().message;
         for (code, retry) in [
             (refusal::BUSY, true),
             (refusal::UNKNOWN_HOST, false),
@@ -297,15 +298,18 @@ async fn an_agent_tries_again_whatever_it_is_told_and_its_work_goes_on() {
             assert_eq!(peer.hello.held_leaf_ids, [leaf(1).to_string()]);
             if code == refusal::BUSY {
                 assert!(why().contains("another agent uses the same identity"));
+                assert_eq!(state().refusal, refusal::REPLACED);
             }
             peer.refuse(code, retry).await;
         }
         let mut peer = fixture.node.greet().await;
         assert_eq!(why(), "the server refused: not you");
+        assert_eq!(state().refusal, refusal::BAD_VERSION);
         peer.say(welcome(fixture.node.order_keys())).await;
         peer.cancel(leaf(1)).await;
         is(&peer.result(leaf(1)).await, 3, "cancelled");
-        assert!(State::load(&fixture.data()).unwrap().is_online);
+        let state = state();
+        assert!(state.is_online && state.refusal.is_empty() && state.replaced_ms.is_some());
         agent.stop.send(()).unwrap();
         peer.ack(leaf(1)).await;
         agent.agent.await.unwrap();

@@ -80,7 +80,8 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
     ),
     (&[OldAgentLeftOver], &[AgentDuplicated, PortTaken]),
     (&[AgentDuplicated], &[PortTaken]),
-    // The vendor's own check of a configuration is run by the program itself.
+    // The vendor's own check of a configuration is run by the program itself, and many programs end with
+    // the code for "not configured" whatever they lack.
     (
         &[
             PackageDamaged,
@@ -95,6 +96,10 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
             PathWrongMode,
             PathExposed,
             PathMissing,
+            AgentNotEnrolled,
+            AuthoritiesMissing,
+            IdentityCorrupt,
+            IdentityUnreadable,
         ],
         &[ConfigurationInvalid],
     ),
@@ -132,7 +137,7 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
             AppArmorDenies,
             TemporaryDirectoryUnusable,
         ],
-        CANNOT_WRITE,
+        CANNOT_WORK,
     ),
     (
         &[DiskFull, InodesExhausted],
@@ -182,6 +187,10 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
             AgentStuck,
             ServiceStartTimesOut,
             IoOverloaded,
+            // Whoever did not mount it is told that it may not look there.
+            PathNotAccessible,
+            ConfigurationInvalid,
+            ConfigurationMissing,
         ],
     ),
     (
@@ -307,6 +316,7 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
         &[AuthoritiesMissing],
         &[AuthorityUnknown, CertificateUntrusted],
     ),
+    (&[AuthoritiesMissing], STOPPED),
     (
         &[
             AuthoritiesMissing,
@@ -422,13 +432,6 @@ const STOPPED: &[Cause] = &[
     LogShowsErrors,
 ];
 const CANNOT_WORK: &[Cause] = &[
-    ServiceFailed,
-    ServiceCrashLoop,
-    ServiceStartTimesOut,
-    AgentNotRunning,
-    LogShowsErrors,
-];
-const CANNOT_WRITE: &[Cause] = &[
     ServiceFailed,
     ServiceCrashLoop,
     ServiceStartTimesOut,

@@ -1,4 +1,4 @@
-//! What takes the room of a disk: log files of the agent, and files that were deleted while a process
+//! What takes the room of a disk: files that the agent writes, and files that were deleted while a process
 //! still holds them open.
 
 use std::collections::BTreeSet;
@@ -23,9 +23,10 @@ const DELETED_BYTES: u64 = 64 * MIB;
 /// Descriptors of all processes that are looked at.
 const DESCRIPTORS_MAX: usize = 100_000;
 
-/// Log files of the agent that take much of their disk.
+/// Files that the agent writes and that take much of their disk.
 pub(super) fn huge(subject: &Subject) -> Vec<Finding> {
-    let found = subject.log_files.iter().filter_map(|path| {
+    let files = subject.log_files.iter().chain(&subject.outputs);
+    let found = files.filter_map(|path| {
         let about = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
         let bytes = taken(&about);
         let total = total(path)?;

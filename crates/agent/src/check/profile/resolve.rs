@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::endpoint::Endpoint;
 
+use super::places::Places;
 use super::schema::{self, Paused, Source};
 use super::value::{self, Key};
 use super::{Known, OWN, Profile};
@@ -20,8 +21,6 @@ const UNIT_DIRS: [&str; 5] = [
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
-/// Most paths that one pattern stands for.
-const PATHS_MAX: usize = 64;
 /// Servers of one agent that are looked at.
 const TARGETS_MAX: usize = 4;
 /// Part of a configuration file that is read, in bytes.
@@ -77,6 +76,8 @@ pub(in crate::check) fn on_this_host(known: &Known, local: &Local) -> Subject {
         private_files: private_files(profile, &places),
         configs,
         log_files: places.present(&profile.paths.logs),
+        log_dirs: places.log_dirs(&profile.paths.logs),
+        outputs: places.present(&profile.paths.outputs),
         runtime_files: places.all(&profile.paths.runtime),
         listens: listens(profile, &configured),
         targets: targets(profile, &configured, local),
@@ -86,92 +87,6 @@ pub(in crate::check) fn on_this_host(known: &Known, local: &Local) -> Subject {
         limits: profile.limits,
         own_pid: local.own_pid.filter(|_| is_own),
     }
-}
-
-/// Where the paths of a profile lead on this host.
-struct Places {
-    data: Vec<PathBuf>,
-}
-
-impl Places {
-    fn new(profile: &Profile, given: Option<&Path>) -> Self {
-        let mut data: Vec<PathBuf> = match given {
-            Some(dir) => vec![dir.to_owned()],
-            None => {
-                let named = profile.paths.data.iter();
-                named
-                    .flat_map(|it| expand(Path::new(it.as_str())))
-                    .collect()
-            }
-        };
-        data.sort_by_key(|it| !it.is_dir());
-        Self { data }
-    }
-
-    /// All that a path stands for; one without `*` stands for itself, whether it exists or not.
-    fn of(&self, path: &value::Path) -> Vec<PathBuf> {
-        match path.as_str().strip_prefix("{data}") {
-            Some(rest) => match self.data.first() {
-                Some(data) => expand(&data.join(rest.trim_start_matches('/'))),
-                None => Vec::new(),
-            },
-            None => expand(Path::new(path.as_str())),
-        }
-    }
-
-    fn first(&self, path: &value::Path) -> Option<PathBuf> {
-        self.of(path).into_iter().next()
-    }
-
-    fn all(&self, paths: &[value::Path]) -> Vec<PathBuf> {
-        paths.iter().flat_map(|it| self.of(it)).collect()
-    }
-
-    fn present(&self, paths: &[value::Path]) -> Vec<PathBuf> {
-        let mut all = self.all(paths);
-        all.retain(|it| it.exists());
-        all
-    }
-}
-
-/// The paths that a path with `*` in its names stands for, sorted.
-fn expand(path: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for part in path.components() {
-        let name = part.as_os_str().to_string_lossy();
-        if !name.contains('*') {
-            found.iter_mut().for_each(|it| it.push(part));
-            continue;
-        }
-        let inside = |dir: &PathBuf| {
-            let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-            let names = entries.filter_map(|it| it.file_name().into_string().ok());
-            let mut names: Vec<String> = names.filter(|it| fits(&name, it)).collect();
-            names.sort();
-            names.into_iter().map(|it| dir.join(it)).collect::<Vec<_>>()
-        };
-        found = found.iter().flat_map(inside).take(PATHS_MAX).collect();
-    }
-    found
-}
-
-/// Whether a name is of the form, in which `*` stands for any text.
-fn fits(form: &str, name: &str) -> bool {
-    let mut parts = form.split('*');
-    let Some(mut rest) = parts.next().and_then(|it| name.strip_prefix(it)) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.split_once(part) {
-            Some((_, behind)) => rest = behind,
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 fn configs(profile: &Profile, places: &Places) -> Vec<ConfigFile> {
@@ -185,7 +100,15 @@ fn configs(profile: &Profile, places: &Places) -> Vec<ConfigFile> {
             check_as_root: row.check_as_root,
         })
     });
-    rows.filter(|it| it.required || it.path.exists()).collect()
+    let mut all: Vec<ConfigFile> = rows.collect();
+    let present: Vec<PathBuf> = all
+        .iter()
+        .map(|it| it.path.clone())
+        .filter(|it| it.exists())
+        .collect();
+    let has_other = |path: &Path| present.iter().any(|it| it.file_name() == path.file_name());
+    all.retain(|it| present.contains(&it.path) || it.required && !has_other(&it.path));
+    all
 }
 
 /// What can be read of the files; what cannot is the business of a probe.
@@ -470,17 +393,5 @@ mod tests {
         }
         assert_eq!(items("[a:1, b:2]"), ["a:1", "b:2"]);
         assert_eq!(items("[::1]:5"), ["[::1]:5"]);
-    }
-
-    #[test]
-    fn a_star_stands_for_any_part_of_a_name() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["a-1.log", "a-2.log", "b.log", "a-3.txt"] {
-            std::fs::write(dir.path().join(name), "").unwrap();
-        }
-        let found = expand(&dir.path().join("a-*.log"));
-        assert_eq!(found, ["a-1.log", "a-2.log"].map(|it| dir.path().join(it)));
-        assert_eq!(expand(Path::new("/x/y")), [PathBuf::from("/x/y")]);
-        assert!(fits("*", "x") && fits("a*c*", "abcd") && !fits("a*c", "abcd"));
     }
 }

@@ -106,6 +106,8 @@ pub struct Paths {
     pub data: Vec<Path>,
     /// Its log files.
     pub logs: Vec<Path>,
+    /// Files that it writes for others: their size and their disk count, what they say does not.
+    pub outputs: Vec<Path>,
     /// Its files of process ids, sockets and other things that live as long as it runs.
     pub runtime: Vec<Path>,
     /// Whether a small file may be written into its data directory, to see that it can.
@@ -121,7 +123,8 @@ pub struct Config {
     /// How it is written.
     #[serde(default)]
     pub format: Format,
-    /// Whether the agent cannot start without it.
+    /// Whether the agent cannot start without it; of several with one file name it needs one, since
+    /// distributions put it in different places.
     #[serde(default)]
     pub required: bool,
     /// The vendor's own check, program and arguments; `{path}` is the file. Must only read.
