@@ -9,10 +9,13 @@ use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
 use super::profile::LogLine;
+use super::subject::Subject;
 use super::{Context, command, redact, tail};
 
 /// Lines that are looked at.
 const LINES_MAX: usize = 200;
+/// Last lines of a log that tell why its agent ended.
+const LAST_WORDS: usize = 12;
 /// Part of a log file that is read, in bytes.
 const TAIL_BYTES: u64 = 256 << 10;
 /// Errors among those lines that are too many.
@@ -38,7 +41,7 @@ const CRASH_MARKS: [&str; 10] = [
 /// The log files; where there are none, the journal of the unit.
 pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     let reading = Arc::clone(&context);
-    let files = tokio::task::spawn_blocking(move || read_files(&reading)).await;
+    let files = tokio::task::spawn_blocking(move || read_files(&reading.subject)).await;
     let (mut logs, unread) = files.unwrap_or_default();
     let unit = context.subject.unit.as_str();
     if logs.is_empty() && !unit.is_empty() && command::systemd_runs() {
@@ -91,10 +94,10 @@ struct Log {
     changed_ms: Option<i64>,
 }
 
-fn read_files(context: &Context) -> (Vec<Log>, Vec<String>) {
+fn read_files(subject: &Subject) -> (Vec<Log>, Vec<String>) {
     let mut logs = Vec::new();
     let mut unread = Vec::new();
-    for path in context.subject.log_files.iter().filter(|it| it.exists()) {
+    for path in subject.log_files.iter().filter(|it| it.exists()) {
         match tail::read(path, TAIL_BYTES) {
             Ok((text, _)) => logs.push(Log {
                 name: path.display().to_string(),
@@ -106,6 +109,18 @@ fn read_files(context: &Context) -> (Vec<Log>, Vec<String>) {
         }
     }
     (logs, unread)
+}
+
+/// The last lines of each log file, not older than `age_ms_max`: what an agent that has ended said in them.
+pub(super) fn last_words(subject: &Subject, now_ms: i64, age_ms_max: i64) -> Vec<String> {
+    let (logs, _) = read_files(subject);
+    let of_log = |log: &Log| {
+        let lines = recent(log, now_ms, age_ms_max);
+        let last = lines.len().saturating_sub(LAST_WORDS);
+        let lines = lines.into_iter().skip(last).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    logs.iter().flat_map(of_log).collect()
 }
 
 fn changed_ms(path: &Path) -> Option<i64> {

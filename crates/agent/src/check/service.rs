@@ -11,7 +11,7 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
-use super::{Context, command, procfs, why};
+use super::{Context, command, logs, procfs, why};
 
 /// Lines of the last start that are read: a crash may write hundreds.
 const LINES_MAX: &str = "2000";
@@ -28,7 +28,7 @@ const PROPERTIES: &str = "LoadState,LoadError,UnitFileState,ActiveState,SubState
 /// Loaded, enabled, active; failed or restarted again and again, and why.
 pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     if !command::systemd_runs() {
-        let looking = tokio::task::spawn_blocking(move || script::look(&context.subject));
+        let looking = tokio::task::spawn_blocking(move || script::look(&context));
         let failed = |error| Verdict::skipped(format!("the probe broke: {error}"));
         return looking.await.unwrap_or_else(failed);
     }
@@ -78,6 +78,8 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
 /// What a start of the service that came to nothing left behind.
 struct Invocation {
     id: String,
+    /// How long ago it began, in ms.
+    age_ms: i64,
     /// Whether it failed, and was not merely stopped.
     has_failed: bool,
     /// Whether a condition of the unit kept it from being started.
@@ -92,12 +94,15 @@ async fn said(context: &Context, invocation: &Invocation) -> Vec<Finding> {
     if invocation.id.is_empty() {
         return Vec::new();
     }
+    let (subject, now_ms, age_ms) = (context.subject.clone(), context.now_ms, invocation.age_ms);
+    let reading = tokio::task::spawn_blocking(move || logs::last_words(&subject, now_ms, age_ms));
     let of = format!("_SYSTEMD_INVOCATION_ID={}", invocation.id);
     let arguments = ["-n", LINES_MAX, "--no-pager", "-o", "cat", &of];
-    let said = command::output("journalctl", &arguments, 3_000).await;
-    let text = said.unwrap_or_default();
+    let (said, logged) = tokio::join!(command::output("journalctl", &arguments, 3_000), reading);
+    let (text, logged) = (said.unwrap_or_default(), logged.unwrap_or_default());
     let lines: Vec<&str> = text.lines().collect();
-    let lines = why::telling(&lines);
+    let mut lines = why::telling(&lines);
+    lines.extend(logged.iter().map(String::as_str));
     let mut findings = why::judge(&lines, &context.subject, invocation.limits);
     if findings.is_empty() && invocation.has_failed {
         findings.extend(why::blamed(&lines));
@@ -163,6 +168,7 @@ impl Seen<'_> {
         let is_down = !self.is_well() && self.agents.is_empty();
         (is_down || self.fails()).then(|| Invocation {
             id: self.text("InvocationID").to_owned(),
+            age_ms: self.age_ms(),
             has_failed: self.fails(),
             is_unmet: self.is_unmet(),
             requires: requires.map(str::to_owned).collect(),
@@ -171,6 +177,17 @@ impl Seen<'_> {
                 descriptors: self.text("LimitNOFILE").parse().ok(),
             },
         })
+    }
+
+    /// How long ago the last start was, in ms; 0: unknown.
+    fn age_ms(&self) -> i64 {
+        let started = self.number("InactiveExitTimestampMonotonic") / 1_000_000;
+        let age = self
+            .uptime_seconds
+            .unwrap_or(started)
+            .saturating_sub(started);
+        // Seconds are cut off on both sides.
+        i64::try_from(age).map_or(0, |it| it.saturating_add(1).saturating_mul(1_000))
     }
 
     /// Whether the last start ended before the service was up.

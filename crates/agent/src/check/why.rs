@@ -28,7 +28,13 @@ const BAD_ARGUMENTS: [&str; 8] = [
     "unexpected argument '",
 ];
 /// What is said when neither process nor thread can be made.
-const NO_TASKS: [&str; 6] = [
+const NO_TASKS: [&str; 12] = [
+    "pthread_create failed",
+    "unable to create new native thread",
+    "failed to spawn thread",
+    "cannot create thread",
+    "failed to create thread",
+    "unable to create thread",
     "failed to create new os thread",
     "can't start new thread",
     "failed to fork",

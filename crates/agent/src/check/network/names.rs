@@ -17,6 +17,8 @@ const ADDRESSES_MAX: usize = 6;
 const GRACE_MS: u64 = 300;
 /// A resolution that takes longer is slow, in ms.
 const SLOW_MS: u128 = 2_000;
+/// It is slow from here on where the first name server does not answer and another one does, in ms.
+const LATE_MS: u128 = 500;
 /// Sources of nsswitch.conf(5) that know names of other hosts.
 const SOURCES: [&str; 9] = [
     "dns", "resolve", "ldap", "nis", "nisplus", "sss", "winbind", "wins", "nss_tls",
@@ -149,6 +151,23 @@ impl Names {
         all
     }
 
+    /// The time from which on a resolution is slow, in ms: sooner where it is known what it waited for.
+    fn slow_ms(&self) -> u128 {
+        let ResolvConf::Servers(servers) = &self.setup.conf else {
+            return SLOW_MS;
+        };
+        let answers = |server: &SocketAddr| {
+            let is_answer = |it: &Asked| matches!(it.reply, Reply::Answer { .. });
+            self.asked
+                .iter()
+                .any(|it| it.server == *server && is_answer(it))
+        };
+        match servers.as_slice() {
+            [first, others @ ..] if !answers(first) && others.iter().any(answers) => LATE_MS,
+            _ => SLOW_MS,
+        }
+    }
+
     /// The cause, where the name is not resolved, or late.
     pub(super) fn judge(&self) -> Option<(Cause, Vec<String>)> {
         let with = |why: &str| {
@@ -157,7 +176,7 @@ impl Names {
             evidence
         };
         let why = match &self.told {
-            Ok(_) if self.took.as_millis() < SLOW_MS => return None,
+            Ok(_) if self.took.as_millis() < self.slow_ms() => return None,
             Ok(_) => {
                 let why = format!("resolving {} took {} ms", self.host, self.took.as_millis());
                 return Some((Cause::ResolverSlow, with(&why)));

@@ -7,8 +7,10 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::super::probe::{Verdict, finding};
-use super::super::{Subject, install, procfs, program};
+use super::super::{Context, install, logs, procfs, program, why};
 
+/// What an agent said longer ago tells of an earlier end, in ms.
+const LAST_WORDS_AGE_MS: i64 = 24 * 3_600_000;
 const SCRIPTS: &str = "/etc/init.d";
 
 /// What the host starts at boot, as far as it starts anything.
@@ -20,12 +22,18 @@ enum Boot {
 }
 
 /// The script is there and may be run, is started at boot, and its program can begin.
-pub(super) fn look(subject: &Subject) -> Verdict {
+pub(super) fn look(context: &Context) -> Verdict {
+    let subject = &context.subject;
     let runs = !procfs::agents(subject).is_empty();
     let mut findings = Vec::new();
     // What runs has found what it needs.
     let program = install::program(subject).filter(|_| !runs);
     findings.extend(program.and_then(|it| program::fault(&it, false)));
+    if !runs {
+        let lines = logs::last_words(subject, context.now_ms, LAST_WORDS_AGE_MS);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        findings.extend(why::judge(&lines, subject, why::Limits::default()));
+    }
     let scripts = subject.init_scripts.iter();
     let script = scripts
         .map(|it| (it, Path::new(SCRIPTS).join(it)))

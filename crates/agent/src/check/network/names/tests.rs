@@ -180,3 +180,19 @@ fn hosts_and_a_dangling_link_are_read() {
         matches!(read, ResolvConf::None(it) if it.contains("is a link to /nonexistent/stub.conf"))
     );
 }
+
+#[test]
+fn a_dead_first_name_server_makes_even_short_waits_slow() {
+    let with_dead_first = |ms| {
+        let mut late = names(Ok(&[SERVER]), vec![answer(0, &[SERVER])]);
+        let conf = ["10.0.0.9:53", "10.0.0.53:53"].map(|it| it.parse().unwrap());
+        late.setup.conf = ResolvConf::Servers(conf.to_vec());
+        late.took = Duration::from_millis(ms);
+        cause(&late)
+    };
+    assert_eq!(with_dead_first(100), None, "nobody waits for it");
+    assert_eq!(with_dead_first(700), Some(Cause::ResolverSlow));
+    let mut busy = names(Ok(&[SERVER]), vec![answer(0, &[SERVER])]);
+    busy.took = Duration::from_millis(700);
+    assert_eq!(cause(&busy), None, "the only one answers");
+}
