@@ -20,7 +20,7 @@ const RESTARTS_MANY: u64 = 5;
 /// A service that was restarted often and is up for less than this still crashes, in seconds.
 const UP_SECONDS_SHORT: u64 = 120;
 const PROPERTIES: &str = "LoadState,LoadError,UnitFileState,ActiveState,SubState,Result,NRestarts,\
-    ExecMainCode,ExecMainStatus,ExecStart,MainPID,ActiveEnterTimestampMonotonic,\
+    ExecMainCode,ExecMainPID,ExecMainStatus,ExecStart,MainPID,ActiveEnterTimestampMonotonic,\
     InactiveExitTimestampMonotonic,ConditionResult,ConditionTimestampMonotonic,AssertResult,User,\
     Group,WorkingDirectory,Environment,EnvironmentFiles,Requires,BindsTo,Requisite,InvocationID,\
     TasksMax,LimitNOFILE";
@@ -78,6 +78,8 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
 /// What a start of the service that came to nothing left behind.
 struct Invocation {
     id: String,
+    /// Its first process.
+    main_pid: u64,
     /// How long ago it began, in ms.
     age_ms: i64,
     /// Whether it failed, and was not merely stopped.
@@ -97,7 +99,21 @@ async fn said(context: &Context, invocation: &Invocation) -> Vec<Finding> {
     let (subject, now_ms, age_ms) = (context.subject.clone(), context.now_ms, invocation.age_ms);
     let reading = tokio::task::spawn_blocking(move || logs::last_words(&subject, now_ms, age_ms));
     let of = format!("_SYSTEMD_INVOCATION_ID={}", invocation.id);
-    let arguments = ["-n", LINES_MAX, "--no-pager", "-o", "cat", &of];
+    let unit = format!("_SYSTEMD_UNIT={}", context.subject.unit);
+    // Of a process that ends at once the journal may not learn more than its number.
+    let pid = format!("_PID={}", invocation.main_pid);
+    let arguments = [
+        "-b",
+        "-n",
+        LINES_MAX,
+        "--no-pager",
+        "-o",
+        "cat",
+        &of,
+        "+",
+        &unit,
+        &pid,
+    ];
     let (said, logged) = tokio::join!(command::output("journalctl", &arguments, 3_000), reading);
     let (text, logged) = (said.unwrap_or_default(), logged.unwrap_or_default());
     let lines: Vec<&str> = text.lines().collect();
@@ -168,6 +184,7 @@ impl Seen<'_> {
         let is_down = !self.is_well() && self.agents.is_empty();
         (is_down || self.fails()).then(|| Invocation {
             id: self.text("InvocationID").to_owned(),
+            main_pid: self.number("ExecMainPID"),
             age_ms: self.age_ms(),
             has_failed: self.fails(),
             is_unmet: self.is_unmet(),

@@ -273,7 +273,12 @@ const LEADS_TO: &[(&[Cause], &[Cause])] = &[
     (&[ConnectionTableFull], &[PacketLoss]),
     (
         &[PacketLoss],
-        &[ResolverSlow, ConnectionTimedOut, HandshakeFailed],
+        &[
+            ResolverSlow,
+            ConnectionTimedOut,
+            HandshakeFailed,
+            ServerUnhealthy,
+        ],
     ),
     (&[PathMtuBlackHole], &[HandshakeFailed, ServerUnhealthy]),
     (
