@@ -25,9 +25,67 @@ const SUBJECTS: [(u16, &str); 8] = [
     (28, "Logs, the kernel and other products"),
 ];
 
+/// Causes that no probe and no built-in profile names, and why.
+const UNNAMED: [(Cause, &str); 4] = [
+    (
+        Cause::OldAgentLeftOver,
+        "a second installation that is kept on purpose looks the same; one that runs too is AgentDuplicated",
+    ),
+    (
+        Cause::VersionTooOld,
+        "only the server knows; for lines of a profile",
+    ),
+    (
+        Cause::LicenceExpired,
+        "only the server knows; for lines of a profile",
+    ),
+    (
+        Cause::ServerRejectsRequest,
+        "the check sends no request of the agent's; for lines of a profile",
+    ),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
 fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    root.join("docs/causes")
+    root().join("docs/causes")
+}
+
+/// All files below that directory whose names end so.
+fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect::<Vec<_>>();
+    let mut found = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What the agent is made of, without its tests.
+fn agent() -> String {
+    let sources = files(&root().join("crates/agent/src"), ".rs");
+    let profiles = files(&root().join("crates/agent/profiles"), ".toml");
+    let is_test = |it: &&PathBuf| {
+        let inside = it.strip_prefix(root()).unwrap();
+        let mut parts = inside.components().map(|it| it.as_os_str());
+        parts.any(|it| it == "tests" || it == "tests.rs")
+    };
+    let sources = sources.iter().filter(|it| !is_test(it));
+    let all = sources.chain(&profiles).map(|it| {
+        let text = fs::read_to_string(it).unwrap();
+        let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+        text.get(..end).unwrap().to_owned()
+    });
+    all.collect::<Vec<_>>().join("\n")
 }
 
 /// All pages by file name.
@@ -155,4 +213,20 @@ fn the_pages_of_the_catalogue_are_what_the_enum_says() {
         );
     }
     assert_eq!(pages.len(), there.len(), "docs/causes/ has a page too many");
+}
+
+#[test]
+fn every_cause_is_named_by_a_probe_or_it_is_known_why_not() {
+    let agent = agent();
+    let is_word_end = |it: Option<char>| it.is_none_or(|c| !c.is_alphanumeric());
+    let is_named = |cause: Cause| {
+        let written = format!("Cause::{}", cause.name());
+        let mut ends = agent.match_indices(&written).map(|(at, it)| at + it.len());
+        ends.any(|it| is_word_end(agent.get(it..).unwrap().chars().next()))
+            || agent.contains(&format!("cause = \"{}\"", cause.name()))
+    };
+    for cause in Cause::ALL {
+        let why = UNNAMED.iter().find(|(it, _)| it == cause);
+        assert_ne!(is_named(*cause), why.is_some(), "{cause:?}: {why:?}");
+    }
 }

@@ -21,6 +21,7 @@ mod memory;
 mod mounts;
 mod neighbours;
 mod network;
+mod own_name;
 mod package;
 mod probe;
 mod process;
@@ -30,11 +31,14 @@ mod program;
 mod rank;
 pub mod redact;
 pub mod render;
+mod rights;
 mod service;
 mod settings;
 mod subject;
 mod tail;
+mod temporary;
 mod tls;
+mod watches;
 mod why;
 
 use std::path::{Path, PathBuf};
@@ -75,6 +79,8 @@ pub(crate) struct Context {
     subject: Subject,
     /// Known agents that the host has.
     detected: Arc<Vec<Detected>>,
+    /// Those of them that run.
+    running: Arc<Vec<Subject>>,
     problem: String,
     deep: bool,
     /// The server's clock minus ours, in ms.
@@ -116,12 +122,16 @@ pub async fn run(
         Some(subject) => vec![subject],
         None => in_use(&found),
     };
+    let running = found.iter().filter(|it| it.detected.running);
+    let running: Vec<Subject> = running.map(|it| it.subject.clone()).collect();
+    let running = Arc::new(running);
     let detected: Vec<Detected> = found.into_iter().map(|it| it.detected).collect();
     let detected = Arc::new(detected);
     let context = |subject| {
         Arc::new(Context {
             subject,
             detected: Arc::clone(&detected),
+            running: Arc::clone(&running),
             problem: work.problem_type.clone(),
             deep: work.mode >= 2,
             clock_offset_ms,

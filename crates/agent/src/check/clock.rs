@@ -8,6 +8,7 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::{Context, command};
 
+mod jump;
 mod time_source;
 
 use time_source::Sources;
@@ -34,6 +35,7 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
         }
     });
     let mut findings = of_source(time_source::ask().await);
+    findings.extend(jump::look().await);
     let hardware = time_source::hardware(context.now_ms);
     findings.extend(hardware.map(|it| {
         let cause = Cause::HardwareClockWrong;

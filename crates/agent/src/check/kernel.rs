@@ -82,13 +82,31 @@ fn parse(record: &str) -> Option<Line> {
     })
 }
 
-/// Errors of disks and file systems of the last day.
-pub(super) fn probe_disks(_: &Context) -> Verdict {
+/// Errors of disks and file systems of the last day, and whom the kernel killed in the last hour.
+pub(super) fn probe_host(context: &Context) -> Verdict {
     look(|lines, now| {
         let disks = judge(lines, now, Cause::KernelDiskErrors, is_disk_error);
         let damage = judge(lines, now, Cause::FileSystemErrors, is_damage);
-        disks.into_iter().chain(damage).collect()
+        let subject = &context.subject;
+        let others = judge_others(lines, now, subject);
+        disks.into_iter().chain(damage).chain(others).collect()
     })
+}
+
+/// Processes other than the agent's that died because the host, and no control group of theirs, had no
+/// memory left: a container at its own limit is none of the host's business.
+fn judge_others(lines: &[Line], now: u64, subject: &Subject) -> Option<Finding> {
+    let recent = recent(lines, now);
+    judge(&recent, now, Cause::KernelKilledOthers, |text| {
+        let is_of_host = text.starts_with("Out of memory: Killed process ");
+        is_of_host && killed(text).is_some_and(|it| !subject.has_process(it))
+    })
+}
+
+/// What happened of late: what is older may have been overcome.
+fn recent(lines: &[Line], now: u64) -> Vec<Line> {
+    let is_recent = |it: &&Line| now.saturating_sub(it.seconds) <= HINDERED_SECONDS_MAX;
+    lines.iter().filter(is_recent).cloned().collect()
 }
 
 /// What the kernel did to the agent in the last day.
@@ -121,8 +139,7 @@ fn judge_agent(lines: &[Line], now: u64, subject: &Subject) -> Vec<Finding> {
         Cause::AppArmorDenies,
         Cause::SystemCallDenied,
     ];
-    let recent = |it: &&Line| now.saturating_sub(it.seconds) <= HINDERED_SECONDS_MAX;
-    let recent: Vec<Line> = lines.iter().filter(recent).cloned().collect();
+    let recent = recent(lines, now);
     let find =
         |lines: &[Line], cause| judge(lines, now, cause, |text| told(text, subject) == Some(cause));
     let dead = deaths.into_iter().filter_map(|it| find(lines, it));
@@ -272,6 +289,26 @@ mod tests {
         assert_eq!(causes(&[own, other], 100), [2504]);
         assert_eq!(causes(&[own], 2 * 86_400), [0_u16; 0]);
         assert_eq!(causes(&[other], 100), [0_u16; 0]);
+    }
+
+    #[test]
+    fn whom_the_host_killed_of_late_is_told_from_a_container_at_its_limit() {
+        let cause = |text: &str, now| {
+            let line = parse(&format!("3,1,1000000,-;{text}")).unwrap();
+            let subject = super::super::tests::own("/d".as_ref(), None);
+            judge_others(&[line], now, &subject).map(|it| it.cause)
+        };
+        let java = "Out of memory: Killed process 82 (java) total-vm:1kB";
+        assert_eq!(cause(java, 100), Some(2804));
+        assert_eq!(cause(java, 9_000), None);
+        assert_eq!(
+            cause(
+                &format!("Memory cgroup out of memory: {}", &java[15..]),
+                100
+            ),
+            None
+        );
+        assert_eq!(cause(&java.replace("java", "sickbay-agent"), 100), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! A busy host is not a sick one: both verdicts ask for several signs at once.
 
+mod competitor;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,8 +60,8 @@ fn times() -> Option<Times> {
     parse_times(&std::fs::read_to_string("/proc/stat").ok()?)
 }
 
-/// Busy share, load per processor and pressure together.
-pub(super) async fn probe_cpu(_: Arc<Context>) -> Verdict {
+/// Busy share, load per processor and pressure together; on a busy host also what other agents use.
+pub(super) async fn probe_cpu(context: Arc<Context>) -> Verdict {
     let (before, processes_before) = (times(), procfs::processes());
     tokio::time::sleep(Duration::from_millis(SAMPLE_MS)).await;
     let (after, processes_after) = (times(), procfs::processes());
@@ -81,7 +83,14 @@ pub(super) async fn probe_cpu(_: Arc<Context>) -> Verdict {
         pressure: pressure("cpu", "some"),
     };
     let busiest = procfs::busiest(&processes_before, &processes_after, 5);
-    Verdict::of(seen.to_string(), seen.judge(busiest).into_iter().collect())
+    let mut verdict = Verdict::of(seen.to_string(), seen.judge(busiest).into_iter().collect());
+    if seen.busy_percent > BUSY_PERCENT {
+        let others = context.running.iter();
+        let others = others.filter(|it| it.name != context.subject.name).cloned();
+        let busy = competitor::look(others.collect()).await;
+        verdict.add(busy.into_iter().collect());
+    }
+    verdict
 }
 
 fn percent(part: u64, whole: u64) -> f64 {

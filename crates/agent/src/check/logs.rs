@@ -1,5 +1,7 @@
 //! What the agent's own log says: crashes, and errors again and again.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use protocol::answer::Finding;
 use super::probe::{Verdict, finding};
 use super::profile::LogLine;
 use super::subject::Subject;
-use super::{Context, command, redact, tail};
+use super::{Context, command, redact, rights, tail};
 
 /// Lines that are looked at.
 const LINES_MAX: usize = 200;
@@ -78,11 +80,17 @@ pub(super) async fn probe(context: Arc<Context>) -> Verdict {
     }
     let names: Vec<&str> = logs.iter().map(|it| it.name.as_str()).collect();
     let note = format!("looked at {}", names.join(", "));
-    let findings = logs
-        .iter()
-        .flat_map(|it| judge(it, &context.subject.log_lines, context.now_ms))
-        .collect();
-    Verdict::of(note, findings)
+    let judging = tokio::task::spawn_blocking(move || {
+        let (subject, now_ms) = (&context.subject, context.now_ms);
+        let findings = logs.iter().flat_map(|it| {
+            let missing = rights::missing(&recent(it, now_ms, ERROR_AGE_MS_MAX), subject);
+            let found = judge(it, &subject.log_lines, now_ms);
+            found.into_iter().chain(missing)
+        });
+        Verdict::of(note, findings.collect())
+    });
+    let judged = judging.await;
+    judged.unwrap_or_else(|error| Verdict::skipped(format!("the probe broke: {error}")))
 }
 
 struct Log {
@@ -196,6 +204,9 @@ fn judge(log: &Log, known: &[LogLine], now_ms: i64) -> Vec<Finding> {
     }
     for (cause, evidence) in told(&lines, known) {
         findings.push(found(cause, evidence));
+    }
+    for (cause, line) in words::told(&lines) {
+        findings.push(found(cause, vec![shown(line)]));
     }
     findings
 }

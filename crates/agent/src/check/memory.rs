@@ -1,18 +1,25 @@
 //! Is the host out of memory, or the agent at the limit of its control group?
 
+mod pressure;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use model::Cause;
 use protocol::answer::Finding;
 
 use super::Context;
 use super::probe::{Verdict, finding};
-use super::procfs::{self, pressure, table_number};
+use super::procfs::{self, table_number};
 
 /// Share of the time that some task waited for memory, from which on pressure is high, in percent.
 const PRESSURE_PERCENT: f64 = 10.0;
 /// Working set from which on a control group is at its limit, in percent of it.
 const GROUP_PERCENT: u64 = 95;
+
+/// Time over which swap is watched, in ms.
+const SAMPLE_MS: u64 = 500;
 
 /// Memory of the host, in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +39,26 @@ fn parse(meminfo: &str) -> Option<Memory> {
     })
 }
 
-/// Available memory together with pressure, or with swap where pressure is not measured.
-pub(super) fn probe(_: &Context) -> Verdict {
+/// Available memory together with pressure, or with swap where pressure is not measured; and whether
+/// programs wait for memory and swap is thrashed.
+pub(super) async fn probe(_: Arc<Context>) -> Verdict {
+    let before = pressure::swapped();
+    if before.is_some() {
+        tokio::time::sleep(Duration::from_millis(SAMPLE_MS)).await;
+    }
+    let swapped = before.zip(pressure::swapped());
+    let swap = swapped.and_then(|(before, after)| pressure::judge_swap(before, after, SAMPLE_MS));
+    let mut verdict = available();
+    verdict.add(swap.into_iter().chain(pressure::stalled()).collect());
+    verdict
+}
+
+fn available() -> Verdict {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let Some(memory) = parse(&meminfo) else {
         return Verdict::skipped("/proc/meminfo cannot be read");
     };
-    let pressure = pressure("memory", "some");
+    let pressure = procfs::pressure("memory", "some");
     let found = is_exhausted(memory, pressure).then(|| {
         let mut evidence = vec![describe(memory, pressure)];
         evidence.extend(procfs::largest(5));

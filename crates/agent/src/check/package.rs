@@ -1,5 +1,9 @@
-//! The agent's package: installed wholly, and its files as they were installed. Reads the database of
-//! dpkg; of other package managers it says that it did not look.
+//! The agent's package: installed wholly, its files as they were installed, and no copy of its program
+//! from elsewhere at work. Reads the databases of dpkg and apk, and asks rpm about its own.
+
+mod apk;
+mod digest;
+mod rpm;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -8,13 +12,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use data_encoding::HEXLOWER;
-use md5::{Digest as _, Md5};
 use model::Cause;
 use protocol::answer::Finding;
 
-use super::Context;
 use super::probe::{Verdict, finding};
+use super::{Context, Subject, command, procfs};
+use digest::{Sum, digest_of};
 
 const DATABASE: &str = "/var/lib/dpkg";
 /// Largest database that is read, in bytes.
@@ -25,6 +28,10 @@ const BYTES_MAX_STANDARD: u64 = 128 << 20;
 const BYTES_MAX_DEEP: u64 = 1 << 30;
 /// Time after which no further file is read in standard mode, in ms.
 const LIMIT_MS_STANDARD: u128 = 1_500;
+/// Time limit of rpm, by mode, in ms.
+const RPM_MS_STANDARD: u64 = 3_000;
+/// See [`RPM_MS_STANDARD`].
+const RPM_MS_DEEP: u64 = 25_000;
 /// Files that are named as evidence.
 const SHOWN_MAX: usize = 5;
 /// What images leave out to be small (dpkg.cfg: `path-exclude`), and what no program needs.
@@ -43,14 +50,25 @@ pub(super) fn probe(context: &Context) -> Verdict {
     if subject.packages.is_empty() {
         return Verdict::skipped("the agent comes in no package");
     }
-    let status = match read(&Path::new(DATABASE).join("status")) {
-        Ok(status) => status,
-        Err(error) => return Verdict::skipped(format!("no database of dpkg: {error}")),
+    let programs: Vec<&Path> = subject.programs.iter().map(PathBuf::as_path).collect();
+    let missing = match read(&Path::new(DATABASE).join("status")) {
+        Ok(status) => return of_dpkg(context, &status, &programs),
+        Err(error) => format!("no database of dpkg: {error}"),
     };
+    if let Ok(database) = read(Path::new(apk::DATABASE)) {
+        return of_apk(context, &database, &programs);
+    }
+    if crate::inventory::packages::has_rpm() {
+        return of_rpm(context);
+    }
+    Verdict::skipped(missing)
+}
+
+fn of_dpkg(context: &Context, status: &str, programs: &[&Path]) -> Verdict {
+    let subject = &context.subject;
     let mut notes = Vec::new();
     let mut findings = Vec::new();
-    let programs: Vec<&Path> = subject.programs.iter().map(PathBuf::as_path).collect();
-    for (name, state) in states(&status, &subject.packages) {
+    for (name, state) in states(status, &subject.packages) {
         notes.push(format!("{name}: {state}"));
         if state.ends_with("half-configured")
             || state.ends_with("half-installed")
@@ -62,15 +80,105 @@ pub(super) fn probe(context: &Context) -> Verdict {
                 findings.push(half(name, state));
             }
         } else if state.ends_with(" installed") {
-            let checked = check(name, &programs, context.deep);
+            let checked = check(name, programs, context);
             notes.push(checked.note());
             findings.extend(checked.judge(name));
+            findings.extend(checked.other);
         }
     }
     if notes.is_empty() {
         return Verdict::skipped("dpkg has no package of the agent");
     }
     Verdict::of(notes.join("; "), findings)
+}
+
+fn of_apk(context: &Context, database: &str, programs: &[&Path]) -> Verdict {
+    let mut notes = Vec::new();
+    let mut findings = Vec::new();
+    for name in &context.subject.packages {
+        let Some(mut rows) = apk::files(database, name) else {
+            continue;
+        };
+        rows.sort_by_key(|(_, path)| !programs.contains(&path.as_path()));
+        let mut checked = Checked::default();
+        compare(&rows, programs, context.deep, Sum::Sha1, &mut checked);
+        notes.push(format!("{name}: {}", checked.note()));
+        findings.extend(checked.judge(name));
+        findings.extend(other_copy(name, &rows, Sum::Sha1, &context.subject));
+    }
+    if notes.is_empty() {
+        return Verdict::skipped("apk has no package of the agent");
+    }
+    Verdict::of(notes.join("; "), findings)
+}
+
+/// rpm knows its database's format; it reads every file of the package, so it may need its time.
+fn of_rpm(context: &Context) -> Verdict {
+    let limit_ms = if context.deep {
+        RPM_MS_DEEP
+    } else {
+        RPM_MS_STANDARD
+    };
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return Verdict::skipped("rpm cannot be run");
+    };
+    let subject = &context.subject;
+    let mut notes = Vec::new();
+    let mut findings = Vec::new();
+    for name in &subject.packages {
+        let arguments: Vec<&str> = rpm::ARGUMENTS.into_iter().chain([name.as_str()]).collect();
+        let said = match runtime.block_on(command::output("rpm", &arguments, limit_ms)) {
+            Ok(said) => said,
+            Err(why) => return Verdict::skipped(why),
+        };
+        let programs: Vec<&Path> = subject.programs.iter().map(PathBuf::as_path).collect();
+        let mut checked = Checked::default();
+        for it in rpm::parse(&said) {
+            let is_own = is_ours(Path::new(it.path), &programs);
+            match it.is_missing {
+                // That its program is missing is said by itself.
+                true if is_own => {}
+                true => checked.missing.push(it.path.to_owned()),
+                false => checked.changed.push(it.path.to_owned()),
+            }
+        }
+        notes.push(format!("rpm looked at {name}"));
+        findings.extend(checked.judge(name));
+    }
+    Verdict::of(notes.join("; "), findings)
+}
+
+/// A program of the agent's that runs, is none of the package's files, and is another than the one of
+/// the same name that the package brought.
+fn other_copy(
+    name: &str,
+    rows: &[(&str, PathBuf)],
+    sum: Sum,
+    subject: &Subject,
+) -> Option<Finding> {
+    let pid = *procfs::agents(subject).first()?;
+    let link = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let exe = std::fs::metadata(&link).ok()?;
+    let is_same = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (exe.dev(), exe.ino()))
+    };
+    if rows.iter().any(|(_, path)| is_same(path)) {
+        return None;
+    }
+    let (digest, path) = rows
+        .iter()
+        .find(|(_, path)| path.file_name() == link.file_name() && path.is_file())?;
+    let (found, _) = digest_of(&link, sum).ok()?;
+    (found != *digest).then(|| {
+        let shown = link.display().to_string();
+        let evidence = format!(
+            "process {pid} runs {shown}, which is not {} of the package {name}",
+            path.display()
+        );
+        let cause = Cause::VersionDiffers;
+        let known = [("PROGRAM", &*shown), ("PACKAGE", name)];
+        finding(cause, cause.sentence(), vec![evidence], &known)
+    })
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -128,10 +236,12 @@ struct Checked {
     changed: Vec<String>,
     /// Those that were left out, and why.
     left: Vec<String>,
+    /// A copy of its program from elsewhere that runs.
+    other: Option<Finding>,
 }
 
 /// Compares the files with `info/NAME.md5sums`, which lists no configuration; programs come first.
-fn check(name: &str, programs: &[&Path], deep: bool) -> Checked {
+fn check(name: &str, programs: &[&Path], context: &Context) -> Checked {
     let info = Path::new(DATABASE).join("info");
     let listed = std::fs::read_dir(&info).into_iter().flatten().flatten();
     let is_list = |it: &PathBuf| {
@@ -154,7 +264,8 @@ fn check(name: &str, programs: &[&Path], deep: bool) -> Checked {
         .filter(|(_, path)| !diverted.contains(path.to_string_lossy().as_ref()))
         .collect();
     rows.sort_by_key(|(_, path)| !programs.contains(&path.as_path()));
-    compare(&rows, programs, deep, &mut checked);
+    compare(&rows, programs, context.deep, Sum::Md5, &mut checked);
+    checked.other = other_copy(name, &rows, Sum::Md5, &context.subject);
     checked
 }
 
@@ -163,7 +274,13 @@ fn parse(sums: &str) -> impl Iterator<Item = (&str, &str)> {
     sums.lines().filter_map(|it| it.split_once("  "))
 }
 
-fn compare(rows: &[(&str, PathBuf)], programs: &[&Path], deep: bool, checked: &mut Checked) {
+fn compare(
+    rows: &[(&str, PathBuf)],
+    programs: &[&Path],
+    deep: bool,
+    sum: Sum,
+    checked: &mut Checked,
+) {
     let started = Instant::now();
     let mut left = if deep {
         BYTES_MAX_DEEP
@@ -190,7 +307,7 @@ fn compare(rows: &[(&str, PathBuf)], programs: &[&Path], deep: bool, checked: &m
             continue;
         }
         left -= about.len();
-        match digest_of(path) {
+        match digest_of(path, sum) {
             Ok((found, _)) if found == *digest => checked.matching += 1,
             // Whoever puts a script in the place of a program means to.
             Ok((_, true)) if is_ours(path, programs) => {
@@ -205,26 +322,6 @@ fn compare(rows: &[(&str, PathBuf)], programs: &[&Path], deep: bool, checked: &m
 fn is_ours(path: &Path, programs: &[&Path]) -> bool {
     let name = path.file_name();
     programs.contains(&path) || programs.iter().any(|it| it.file_name() == name)
-}
-
-/// The MD5 of a file, which is all that dpkg keeps, and whether it begins with `#!`.
-fn digest_of(path: &Path) -> std::io::Result<(String, bool)> {
-    let mut file = File::open(path)?;
-    let mut digest = Md5::new();
-    let mut buffer = vec![0; 64 << 10];
-    let mut is_first = true;
-    let mut is_script = false;
-    loop {
-        let size = file.read(&mut buffer)?;
-        let part = buffer.get(..size).unwrap_or_default();
-        if part.is_empty() {
-            let hex = HEXLOWER.encode(&digest.finalize());
-            return Ok((hex, is_script));
-        }
-        is_script |= is_first && part.starts_with(b"#!");
-        is_first = false;
-        digest.update(part);
-    }
 }
 
 impl Checked {
@@ -308,13 +405,41 @@ mod tests {
             (digest, dir.path().join("bin/agentd")),
         ];
         let mut checked = Checked::default();
-        compare(&rows, &[&program], false, &mut checked);
+        compare(&rows, &[&program], false, Sum::Md5, &mut checked);
         assert_eq!((checked.matching, checked.left.len()), (1, 1));
         let found = checked.judge("x").unwrap();
         assert_eq!(found.evidence.len(), 3, "{found:?}");
         assert!(found.evidence[0].ends_with("gone.so is missing"));
         assert!(found.evidence[1].contains("bad.so"));
         assert!(Checked::default().judge("x").is_none());
+    }
+
+    #[test]
+    fn a_copy_from_elsewhere_that_runs_is_told_from_the_packages_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let exe = std::env::current_exe().unwrap();
+        let twin = dir.path().join(exe.file_name().unwrap());
+        std::fs::write(&twin, "abc").unwrap();
+        let subject = Subject {
+            own_pid: Some(std::process::id()),
+            ..Subject::default()
+        };
+        let digest = "900150983cd24fb0d6963f7d28e17f72";
+        let rows = [(digest, twin)];
+        let found = other_copy("x", &rows, Sum::Md5, &subject).unwrap();
+        assert_eq!(found.cause, 2119);
+        let (own, _) = digest_of(&exe, Sum::Md5).unwrap();
+        let copy = [(own.as_str(), rows[0].1.clone())];
+        assert!(
+            other_copy("x", &copy, Sum::Md5, &subject).is_none(),
+            "a copy of the same"
+        );
+        let wholly = [rows[0].clone(), (digest, exe)];
+        assert!(
+            other_copy("x", &wholly, Sum::Md5, &subject).is_none(),
+            "the package's own"
+        );
+        assert!(other_copy("x", &[], Sum::Md5, &subject).is_none());
     }
 
     #[test]

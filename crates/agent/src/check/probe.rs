@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::{
     Context, Subject, clock, config, disk, files, group, install, kernel, limits, load, logs,
-    memory, millis, mounts, neighbours, network, package, process, service,
+    memory, millis, mounts, neighbours, network, own_name, package, process, service, temporary,
+    watches,
 };
 use crate::progress::Progress;
 
@@ -231,7 +232,18 @@ const PROBES: &[Probe] = &[
     }),
     blocking("disk", Area::Agent, Scope::Subject, 2_000, disk::probe),
     blocking("files", Area::Agent, Scope::Subject, 2_000, files::probe),
-    blocking("memory", Area::Host, Scope::Host, 2_000, memory::probe),
+    blocking("name", Area::Agent, Scope::Host, 2_000, own_name::probe),
+    blocking(
+        "temporary",
+        Area::Agent,
+        Scope::Host,
+        2_000,
+        temporary::probe,
+    ),
+    blocking("watches", Area::Agent, Scope::Host, 3_000, watches::probe),
+    waiting("memory", Area::Host, Scope::Host, 3_000, |it| {
+        Box::pin(memory::probe(it))
+    }),
     blocking(
         "memory-limit",
         Area::Host,
@@ -262,7 +274,7 @@ const PROBES: &[Probe] = &[
         Area::Agent,
         Scope::Host,
         3_000,
-        kernel::probe_disks,
+        kernel::probe_host,
     ),
 ];
 

@@ -202,19 +202,19 @@ pub(super) fn effective_uid(pid: u32) -> Option<u32> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// `avg10` of the line `some` or `full` of a pressure file, in percent.
-pub(super) fn parse_pressure(text: &str, kind: &str) -> Option<f64> {
+/// `avg10` or `avg60` of the line `some` or `full` of a pressure file, in percent.
+pub(super) fn parse_pressure(text: &str, kind: &str, span: &str) -> Option<f64> {
     let line = text.lines().find_map(|it| it.strip_prefix(kind))?;
     let average = line
         .split_whitespace()
-        .find_map(|it| it.strip_prefix("avg10="));
+        .find_map(|it| it.strip_prefix(span)?.strip_prefix('='));
     average?.parse().ok()
 }
 
 /// Pressure on `cpu`, `memory` or `io`; `None`: this kernel does not measure it.
 pub(super) fn pressure(resource: &str, kind: &str) -> Option<f64> {
     let text = std::fs::read_to_string(Path::new("/proc/pressure").join(resource)).ok()?;
-    parse_pressure(&text, kind)
+    parse_pressure(&text, kind, "avg10")
 }
 
 /// A file that holds one number.
@@ -284,9 +284,9 @@ mod tests {
     #[test]
     fn pressure_is_read() {
         let text = "some avg10=3.54 avg60=3.81 avg300=1.47 total=12426363\nfull avg10=61.20 avg60=0.00 avg300=0.00 total=0\n";
-        assert_eq!(parse_pressure(text, "some"), Some(3.54));
-        assert_eq!(parse_pressure(text, "full"), Some(61.2));
-        assert_eq!(parse_pressure("", "full"), None);
+        assert_eq!(parse_pressure(text, "some", "avg10"), Some(3.54));
+        assert_eq!(parse_pressure(text, "full", "avg10"), Some(61.2));
+        assert_eq!(parse_pressure("", "full", "avg10"), None);
     }
 
     fn seen(name: &str, program: &str, command: &str) -> Seen {

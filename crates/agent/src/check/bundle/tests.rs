@@ -33,6 +33,7 @@ async fn the_manifest_lists_what_is_in_the_bundle_and_no_secret_is() {
     let context = Arc::new(Context {
         subject,
         detected: Arc::default(),
+        running: Arc::default(),
         problem: "crash".into(),
         deep: false,
         clock_offset_ms: None,
@@ -104,6 +105,7 @@ async fn without_a_place_to_write_there_is_no_bundle_and_the_error_names_it() {
     let context = Arc::new(Context {
         subject: own("/nonexistent".as_ref(), None),
         detected: Arc::default(),
+        running: Arc::default(),
         problem: "other".into(),
         deep: false,
         clock_offset_ms: None,

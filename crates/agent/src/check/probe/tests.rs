@@ -4,6 +4,7 @@ fn context(deep: bool) -> Arc<Context> {
     Arc::new(Context {
         subject: crate::check::tests::own("/nonexistent".as_ref(), None),
         detected: Arc::default(),
+        running: Arc::default(),
         problem: "other".to_owned(),
         deep,
         clock_offset_ms: None,
