@@ -9,6 +9,8 @@ pub mod checker;
 pub mod cli;
 pub mod config;
 pub mod connect;
+#[cfg(test)]
+mod fuzz;
 pub mod identity;
 pub mod inventory;
 pub mod journal;

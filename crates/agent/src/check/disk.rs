@@ -335,4 +335,15 @@ mod tests {
         let found = read_only(of("/var/lib/my data"), Path::new("/var/lib/my data"));
         assert_eq!(found.known["PATH"], "/var/lib/my data");
     }
+
+    #[test]
+    fn broken_mounts_are_survived() {
+        let sample = "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n\
+                      1 0 0:1 / / rw - overlay overlay rw,lowerdir=/a:/b\n";
+        crate::fuzz::text("mounts", &[sample], |it| {
+            let mounts = parse_mounts(it);
+            mount_of(&mounts, Path::new("/mnt 2/x")).map(Mount::is_read_only);
+            mounts_where(it, |kind| kind == "nfs4");
+        });
+    }
 }

@@ -174,4 +174,12 @@ mod tests {
             assert_eq!(date_ms(bad), None, "{bad}");
         }
     }
+
+    #[test]
+    fn a_broken_answer_is_survived() {
+        let sample = "HTTP/1.1 200 OK\r\ndate: Tue, 24 Nov 2026 12:34:41 GMT\r\n\r\n";
+        crate::fuzz::text("HTTP", &[sample], |it| {
+            let _ = (status(it), date_ms(it));
+        });
+    }
 }

@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(cause(java, 9_000), None);
         assert_eq!(
             cause(
-                &format!("Memory cgroup out of memory: {}", &java[15..]),
+                &java.replace("Out of memory", "Memory cgroup out of memory"),
                 100
             ),
             None
@@ -393,5 +393,25 @@ mod tests {
         ] {
             assert_eq!(at(other), [0_u16; 0], "{other}");
         }
+    }
+
+    #[test]
+    fn a_broken_kernel_log_is_survived() {
+        let samples = [
+            "3,1,1000000,-;Memory cgroup out of memory: Killed process 81 (sickbay-agent) total-vm:1kB",
+            "3,1,1,-;traps: sickbay-agent[81] general protection fault ip:0 sp:0 error:0",
+            "3,1,1,-;INFO: task sickbay-agent:81 blocked for more than 120 seconds.",
+            "3,1,1,-;audit: type=1400 audit(1.2:3): apparmor=\"DENIED\" comm=\"sickbay-agent\"",
+            "3,1,1,-;EXT4-fs error (device sda1): ext4_lookup:1855: inode #2: comm x: deleted inode",
+            "3,1,1,-;cgroup: fork rejected by pids controller in /system.slice/sickbay-agent.service",
+        ];
+        let subject = super::super::tests::own("/d".as_ref(), None);
+        crate::fuzz::text("kernel log", &samples, |it| {
+            let lines: Vec<Line> = it.split('\n').filter_map(parse).collect();
+            judge_agent(&lines, 100, &subject);
+            judge_others(&lines, 100, &subject);
+            judge(&lines, 100, Cause::FileSystemErrors, is_damage);
+            is_disk_error(it);
+        });
     }
 }

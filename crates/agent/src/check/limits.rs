@@ -127,4 +127,16 @@ mod tests {
             ["200 children of p7 (process 7) have ended"]
         );
     }
+
+    #[test]
+    fn broken_numbers_are_survived() {
+        let samples = [
+            "0.95 0.35 0.17 4/112 10616\n",
+            "1184\t0\t9223372036854775807\n",
+        ];
+        crate::fuzz::text("limits", &samples, |it| {
+            let (open, max) = parse_file_nr(it).unwrap_or_default();
+            judge(parse_tasks(it).unwrap_or(0), 0, open, max);
+        });
+    }
 }

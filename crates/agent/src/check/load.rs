@@ -41,8 +41,13 @@ fn parse_times(text: &str) -> Option<Times> {
         .take(8)
         .filter_map(|it| it.parse().ok())
         .collect();
-    let idle: u64 = all.iter().skip(3).take(2).sum();
-    let total: u64 = all.iter().sum();
+    let sum = |of: &[u64]| of.iter().copied().fold(0, u64::saturating_add);
+    let idle = sum(all
+        .get(3..)
+        .unwrap_or_default()
+        .get(..2)
+        .unwrap_or_default());
+    let total = sum(&all);
     let numbered = |it: &&str| {
         it.strip_prefix("cpu")
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -202,5 +207,13 @@ mod tests {
     fn disks_are_overloaded_when_everything_waits() {
         assert!(judge_io(60.0).is_none());
         assert!(judge_io(60.1).is_some());
+    }
+
+    #[test]
+    fn broken_times_are_survived() {
+        let sample = "cpu  100 1 50 800 49 0 0 0 9 9\ncpu0 50 0 25 400 25 0 0 0 0 0\nintr 1\n";
+        crate::fuzz::text("processors", &[sample], |it| {
+            let _ = parse_times(it);
+        });
     }
 }

@@ -397,4 +397,14 @@ mod tests {
             assert!(is_error(line), "{line}");
         }
     }
+
+    #[test]
+    fn a_broken_log_is_survived() {
+        let samples = [
+            "2026-03-02T11:59:00Z ERROR agent: cannot connect\nthread 'main' panicked at src/x.rs:4:9: token=abcdef\n",
+            "Mar  2 11:59:00 host agent[7]: {\"level\":\"error\",\"msg\":\"x\"}\n",
+            "modprobe: FATAL: Module falco not found\nsocket: Operation not permitted\n",
+        ];
+        crate::fuzz::text("logs", &samples, |it| drop(causes(it, true)));
+    }
 }

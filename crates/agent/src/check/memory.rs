@@ -81,7 +81,9 @@ fn describe(memory: Memory, pressure: Option<f64>) -> String {
 }
 
 fn is_exhausted(memory: Memory, pressure: Option<f64>) -> bool {
-    let below = |part: u64, whole: u64, percent: u64| part * 100 < whole * percent;
+    let below = |part: u64, whole: u64, percent: u64| {
+        part.saturating_mul(100) < whole.saturating_mul(percent)
+    };
     match pressure {
         Some(pressure) => below(memory.available, memory.total, 3) && pressure > PRESSURE_PERCENT,
         None => {
@@ -242,5 +244,20 @@ mod tests {
         };
         assert!(judge(&group(94 << 20)).is_none());
         assert_eq!(judge(&group(95 << 20)).unwrap().cause, 2507);
+    }
+
+    #[test]
+    fn broken_figures_are_survived() {
+        let samples = [
+            "MemTotal: 24684092 kB\nMemAvailable: 337492 kB\nSwapTotal: 5 kB\nSwapFree: 1 kB\n",
+            "9:name=systemd:/\n4:cpu,memory:/docker/e441\n0::/\n",
+        ];
+        crate::fuzz::text("memory", &samples, |it| {
+            if let Some(memory) = parse(it) {
+                is_exhausted(memory, None);
+                describe(memory, None);
+            }
+            path_of(it, "memory");
+        });
     }
 }

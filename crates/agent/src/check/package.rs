@@ -448,4 +448,19 @@ mod tests {
         let rows: Vec<(&str, &str)> = parse(sums).collect();
         assert_eq!(rows, [("900150983cd24fb0d6963f7d28e17f72", "usr/sbin/x y")]);
     }
+
+    #[test]
+    fn a_broken_database_of_packages_is_survived() {
+        let samples = [
+            "Package: zabbix-agent\nStatus: install ok half-configured\nVersion: 1:7.0\n\nPackage: x\n",
+            "900150983cd24fb0d6963f7d28e17f72  usr/sbin/x y\n",
+            "1: POSIX  ADVISORY  WRITE 812 08:01:131077 0 EOF\n",
+        ];
+        let names = ["zabbix-agent".to_owned(), "x".to_owned()];
+        crate::fuzz::text("dpkg", &samples, |it| {
+            states(it, &names);
+            parse(it).count();
+            holds(it, 131_077);
+        });
+    }
 }

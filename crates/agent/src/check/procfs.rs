@@ -385,4 +385,20 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn broken_tables_of_processes_are_survived() {
+        let samples = [
+            "4711 (odd (name) x) S 1 4711 4711 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 9 0 77 1 2",
+            "some avg10=3.54 avg60=3.81 avg300=1.47 total=12426363\nfull avg10=61.20 avg60=0.00\n",
+            "VmRSS:\t  1184 kB\nUid:\t0\t0\t0\t0\n",
+        ];
+        crate::fuzz::text("processes", &samples, |it| {
+            parse_stat(it);
+            parse_pressure(it, "full", "avg60");
+            table_number(it, "VmRSS");
+            let command = words(it.as_bytes());
+            value_of("--data", &command);
+        });
+    }
 }

@@ -273,4 +273,27 @@ mod tests {
             assert!(read(format, "\t{[<%}\n : \n- -\n<!--").is_ok());
         }
     }
+
+    #[test]
+    fn broken_configurations_are_survived() {
+        let samples = [
+            "a: 1\nb:\n  - c: \"x\" # y\n  - [1, 2]\n",
+            "<a x='1'><b>&lt;c&gt;</b><!-- d --></a>",
+            "[a]\nb = 'c' # d\ne = [1, 2]\n",
+            "{\"a\": {\"b\": [1, \"c\"]}}",
+            "Server=10.0.0.1,10.0.0.2\n; x\nkey value\n",
+        ];
+        let formats = [
+            Format::Toml,
+            Format::Json,
+            Format::Yaml,
+            Format::Xml,
+            Format::Ini,
+            Format::Keyvalue,
+            Format::Policy,
+        ];
+        crate::fuzz::text("configurations", &samples, |it| {
+            let _ = formats.map(|format| read(format, it));
+        });
+    }
 }

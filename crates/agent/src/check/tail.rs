@@ -201,4 +201,17 @@ mod tests {
         assert_eq!(read(&path, 12).unwrap(), ("third\n".to_owned(), true));
         assert_eq!(read(&path, 1_000).unwrap().0.lines().count(), 3);
     }
+
+    #[test]
+    fn broken_stamps_are_survived() {
+        let samples = [
+            "2026-03-02T11:59:00.123+01:00 x",
+            "Mar  2 11:59:00 host agent[7]: x",
+            "  812:20260302:115900.123 x",
+            "I0302 11:59:00.123456 7 x.go:1] x",
+        ];
+        crate::fuzz::text("stamps", &samples, |it| {
+            let _ = stamp(it, 1_795_486_571_000);
+        });
+    }
 }

@@ -384,4 +384,13 @@ mod tests {
         assert_eq!(count("2026-03-17T00:00:00Z"), 0);
         assert_eq!(count("2026-03-19T00:00:00Z"), 1);
     }
+
+    #[test]
+    fn a_broken_certificate_is_survived() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["host.example".to_owned()]).unwrap();
+        let sample = params.self_signed(&key).unwrap();
+        assert!(read(sample.der()).is_some());
+        crate::fuzz::bytes("certificates", &[sample.der()], |it| drop(read(it)));
+    }
 }

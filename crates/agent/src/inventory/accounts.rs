@@ -209,4 +209,15 @@ broken:x:minus:1:::
         assert_eq!(locks(None), [None, None, None, no]);
         assert_eq!(parse_shadow(SHADOW).get("open"), Some(&false));
     }
+
+    #[test]
+    fn broken_accounts_are_survived() {
+        let samples = [
+            "root:x:0:0:root:/root:/bin/bash\nx:y:1000:1000::/:/bin/sh\n",
+            "root:!:19000:0:99999:7:::\nx:$6$a$b:1:::::\n",
+        ];
+        crate::fuzz::text("accounts", &samples, |it| {
+            drop((parse_passwd(it), parse_shadow(it)));
+        });
+    }
 }

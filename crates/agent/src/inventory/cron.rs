@@ -169,4 +169,12 @@ MAILTO = root
         assert_eq!(jobs.len(), 1);
         assert!(!jobs[0].contains("hunter2"), "{}", jobs[0]);
     }
+
+    #[test]
+    fn broken_tables_are_survived() {
+        let sample = "SHELL=/bin/sh\n17 * * * * root cd / && run-parts --report /etc/cron.hourly\n@daily root x\n";
+        crate::fuzz::text("cron", &[sample], |it| {
+            drop((parse("/etc/crontab", None, it), parse("x", Some("y"), it)));
+        });
+    }
 }

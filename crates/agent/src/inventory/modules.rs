@@ -51,4 +51,10 @@ cut
         assert_eq!(modules[0].used_by, ["nft_chain_nat", "xt_MASQUERADE"]);
         assert_eq!(modules[1].size_bytes, 86_016);
     }
+
+    #[test]
+    fn broken_tables_are_survived() {
+        let sample = "nf_tables 372736 1 nft_compat, Live 0x0000000000000000\nx 1 0 - Live 0x0\n";
+        crate::fuzz::text("modules", &[sample], |it| drop(parse(it)));
+    }
 }

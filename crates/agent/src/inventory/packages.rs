@@ -203,4 +203,16 @@ Version: 2.36-9+deb12u4
             ["bash 5.1.8-6.el9 x86_64", "perl 4:5.32.1-480.el9 x86_64"]
         );
     }
+
+    #[test]
+    fn broken_databases_are_survived() {
+        let samples = [
+            "Package: x\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\nDescription: y\n z\n\nPackage: w\n",
+            "P:x\nV:1\nA:x86_64\n\nP:y\n",
+            "x\t1-2\tx86_64\n",
+        ];
+        crate::fuzz::text("packages", &samples, |it| {
+            drop((parse_dpkg(it), parse_apk(it), parse_rpm(it)));
+        });
+    }
 }

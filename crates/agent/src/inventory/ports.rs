@@ -165,4 +165,12 @@ mod tests {
         assert_eq!(parse_address("0202000A").as_deref(), Some("10.0.2.2"));
         assert_eq!(parse_address("02"), None);
     }
+
+    #[test]
+    fn broken_tables_are_survived() {
+        let sample = "  sl  local_address rem_address   st\n   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 12345 1\n";
+        crate::fuzz::text("ports", &[sample, "socket:[12345]"], |it| {
+            drop((parse("tcp", "0A", it), parse_socket(it)));
+        });
+    }
 }

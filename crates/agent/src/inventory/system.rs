@@ -275,4 +275,19 @@ tmpfs /tmp tmpfs rw 0 0
         assert_eq!(processor_count(processors), 2);
         assert_eq!(memory_bytes("MemTotal:       16384 kB\n"), 16 << 20);
     }
+
+    #[test]
+    fn broken_tables_are_survived() {
+        let samples = [
+            "/dev/sda1 /mnt\\040x ext4 rw,relatime 0 0\n",
+            "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.0.7\n        /32 host LOCAL\n",
+            "fe800000000000000000000000000001 02 40 20 80     eth0\n",
+            "PRETTY_NAME=\"x\"\nmodel name\t: y\nprocessor\t: 0\nMemTotal: 12 kB\n",
+        ];
+        crate::fuzz::text("system", &samples, |it| {
+            drop((parse_mounts(it), parse_ipv4(it), parse_ipv6(it)));
+            drop((release_value(it, "PRETTY_NAME"), processor_model(it)));
+            drop((processor_count(it), memory_bytes(it), fingerprint(it)));
+        });
+    }
 }

@@ -184,4 +184,12 @@ mod tests {
         assert_eq!(found("sickbay"), ["10.0.0.9".parse::<IpAddr>().unwrap()]);
         assert!(found("node.example").is_empty());
     }
+
+    #[test]
+    fn a_broken_configuration_is_survived() {
+        let sample = "# x\nnameserver fe80::1%eth0\nnameserver 10.0.0.1\nsearch a.example b.example\noptions ndots:5 timeout:1 attempts:9\n";
+        crate::fuzz::text("resolv.conf", &[sample], |it| {
+            drop(Config::parse(it).candidates("host.example"));
+        });
+    }
 }

@@ -264,4 +264,13 @@ mod tests {
         assert_eq!(Question::new(&long, Kind::A), None);
         assert!(Question::new("_a.b-c.example", Kind::A).is_some());
     }
+
+    #[test]
+    fn a_broken_answer_is_survived() {
+        let question = Question::new("host.example", Kind::A).unwrap();
+        let sample = answer(&question);
+        crate::fuzz::bytes("answers of name servers", &[&sample], |it| {
+            drop(question.read_answer(ID, it));
+        });
+    }
 }

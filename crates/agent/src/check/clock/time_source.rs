@@ -191,4 +191,16 @@ mod tests {
         );
         assert!(judge_hardware(1_000_000, 3_000_000, true).is_some());
     }
+
+    #[test]
+    fn broken_answers_are_survived() {
+        let samples = [
+            "^,*,10.0.0.1,2,6,377,12,0.000012,0.000012,0.000100\n^,?,10.0.0.2,0,6,0,-,0,0,0\n",
+            "     remote           refid      st t when poll reach   delay   offset  jitter\n====\n*10.0.0.1 .GPS. 1 u 12 64 377 0.1 0.2 0.3\n",
+            "Server: 10.0.0.1 (x)\nPacketCount: 0\n",
+        ];
+        crate::fuzz::text("time sources", &samples, |it| {
+            drop((parse_chrony(it), parse_ntp(it), parse_timesyncd(it)));
+        });
+    }
 }

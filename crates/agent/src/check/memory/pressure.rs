@@ -101,4 +101,17 @@ mod tests {
         assert!(judge(&text("0.00", "40.00")).is_none());
         assert!(judge("").is_none());
     }
+
+    #[test]
+    fn broken_figures_are_survived() {
+        let samples = [
+            "pgpgin 5\npswpin 7\npswpout 9\n",
+            "some avg10=90.00 avg60=90.00 total=1\nfull avg10=30.00 avg60=30.00 total=1\n",
+        ];
+        crate::fuzz::text("pressure", &samples, |it| {
+            judge(it);
+            let none = Swapped { into: 0, out: 0 };
+            parse(it).and_then(|it| judge_swap(none, it, 0));
+        });
+    }
 }

@@ -140,4 +140,12 @@ mod tests {
         }
         assert_eq!(parse(&[0x40; 64]), None);
     }
+
+    #[test]
+    fn any_message_is_survived() {
+        let sample = packet([10, 0, 0, 1], 3, 13, [10, 0, 0, 7], 443);
+        crate::fuzz::bytes("ICMP", &[&sample], |it| {
+            let _ = parse(it);
+        });
+    }
 }

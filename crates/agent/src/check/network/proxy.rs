@@ -367,4 +367,19 @@ mod tests {
             Cause::ProxyAnswersWrongly
         );
     }
+
+    #[test]
+    fn broken_settings_are_survived() {
+        let samples = [
+            "Environment=http_proxy=http://10.0.0.1:3128 \"no_proxy=a b\"\nEnvironmentFiles=/etc/default/x (ignore_errors=yes)\n",
+            "# x\nexport HTTPS_PROXY='http://u:p@10.0.0.1:3128'\nNO_PROXY=\"a,b\"\n",
+            "HTTP/1.1 407 Proxy Authentication Required",
+        ];
+        crate::fuzz::text("proxies", &samples, |it| {
+            files_of(it);
+            parse_shown(it);
+            parse_lines(it);
+            judge(it);
+        });
+    }
 }

@@ -296,4 +296,13 @@ mod tests {
         assert_eq!(read(&[0x5b], KIND_A), None);
         assert!(question("a..b", KIND_A).is_none());
     }
+
+    #[test]
+    fn any_answer_is_survived() {
+        let sample = b"\x53\x62\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x07";
+        crate::fuzz::bytes("answers of resolvers", &[sample], |it| {
+            let named = [&QUERY_ID[..], it.get(2..).unwrap_or_default()].concat();
+            drop((read(it, 1), read(&named, 1)));
+        });
+    }
 }

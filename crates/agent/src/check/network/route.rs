@@ -306,4 +306,19 @@ mod tests {
         let down = of(vec![link("eth0", true, false)]).unwrap();
         assert_eq!(down, ["the interface eth0 has no carrier"]);
     }
+
+    #[test]
+    fn broken_tables_are_survived() {
+        let samples = [
+            "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
+            "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n",
+            "IP address       HW type     Flags       HW address            Mask     Device\n10.0.0.1         0x1         0x0         00:00:00:00:00:00     *        eth0\n",
+        ];
+        crate::fuzz::text("routes", &samples, |it| {
+            let address = std::net::IpAddr::from([10, 0, 0, 7]);
+            let routes = parse_routes(it).into_iter().chain(parse_routes6(it));
+            assert!(routes.filter(|it| it.is_for(address)).count() < 100_000);
+            parse_neighbours(it);
+        });
+    }
 }

@@ -48,4 +48,10 @@ mod tests {
         assert_eq!(read, [("d=", PathBuf::from("/usr/sbin/zabbix_agentd"))]);
         assert!(files(database, "zabbix").is_none());
     }
+
+    #[test]
+    fn a_broken_database_is_survived() {
+        let sample = "P:x\nF:usr/sbin\nM:0:0:755\nR:x\nZ:Q1d=\nR:link\nZ:odd\n\nP:other\nF:usr\n";
+        crate::fuzz::text("apk", &[sample], |it| drop(files(it, "x")));
+    }
 }

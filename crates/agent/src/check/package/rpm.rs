@@ -62,4 +62,11 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn broken_answers_are_survived() {
+        let sample =
+            "S.5....T.  c /etc/x.conf\n.M.......    /var/log/x\nmissing     /usr/lib64/x.so\n";
+        crate::fuzz::text("rpm", &[sample], |it| drop(parse(it)));
+    }
 }

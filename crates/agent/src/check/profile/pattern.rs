@@ -277,4 +277,19 @@ mod tests {
         let pattern: Pattern = "aa{x}aa{y}aa{z}ab".parse().unwrap();
         assert_eq!(pattern.find(&"a".repeat(1 << 20)), None);
     }
+
+    #[test]
+    fn broken_patterns_and_lines_are_survived() {
+        let samples = [
+            "cannot connect to {server}: refused",
+            "a {word} b {other} c",
+        ];
+        crate::fuzz::text("patterns", &samples, |it| {
+            if let Ok(pattern) = it.parse::<Pattern>() {
+                let _ = pattern.find("cannot connect to 10.0.0.1: refused");
+            }
+            let pattern: Pattern = samples[1].parse().unwrap();
+            let _ = pattern.find(it);
+        });
+    }
 }

@@ -356,3 +356,14 @@ fn every_key_is_documented_and_no_other() {
         assert!(text.contains(&row), "docs/profiles.md lacks `{row}`");
     }
 }
+
+#[test]
+fn broken_profiles_are_survived() {
+    let samples = [
+        include_str!("../../../profiles/sickbay.toml"),
+        include_str!("../../../profiles/wazuh-agent.toml"),
+    ];
+    crate::fuzz::text("profiles", &samples, |it| {
+        drop(Profile::parse(Path::new("x.toml"), it));
+    });
+}

@@ -211,4 +211,26 @@ mod tests {
             drop(read(&odd));
         }
     }
+
+    #[test]
+    fn a_broken_program_is_survived() {
+        let mut sample = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0".to_vec();
+        sample.extend(0_u64.to_le_bytes());
+        sample.extend(64_u64.to_le_bytes());
+        sample.extend([0; 12]);
+        sample.extend([64, 0, 56, 0, 2, 0, 64, 0, 0, 0, 0, 0]);
+        for kind in [3_u32, 2] {
+            sample.extend(kind.to_le_bytes());
+            sample.extend(4_u32.to_le_bytes());
+            for number in [176_u64, 0, 0, 32, 32, 8] {
+                sample.extend(number.to_le_bytes());
+            }
+        }
+        sample.extend([1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0].repeat(2));
+        let path = tempfile::NamedTempFile::new().unwrap();
+        crate::fuzz::bytes("programs", &[&sample], |it| {
+            std::fs::write(path.path(), it).unwrap();
+            drop(Elf::read(&File::open(path.path()).unwrap()));
+        });
+    }
 }

@@ -258,3 +258,13 @@ fn any_sequence_of_fragments_is_read_to_its_end() {
         }
     }
 }
+
+#[test]
+fn broken_text_is_survived() {
+    let samples = [
+        "token=abcdef password: \"x y\" https://user:secret@host/x?key=1\n",
+        "-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----\n",
+        "mysql -pSECRET --password=x Authorization: Bearer abc.def.ghi\n",
+    ];
+    crate::fuzz::text("secrets", &samples, |it| drop(redact(it)));
+}

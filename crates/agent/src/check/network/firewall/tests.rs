@@ -175,3 +175,27 @@ fn what_no_tool_prints_stops_nothing() {
     };
     assert_eq!(fate(&broken, Transport::Tcp, SERVER), None);
 }
+
+#[test]
+fn rules_that_are_broken_are_survived() {
+    let samples = saved(
+        ":INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.77.0.0/16 -p tcp -m multiport --dports 80,8000:9000 -m comment --comment \"a b\" -j REJECT\n",
+    );
+    let rules = [DPORT, PRIVATE, RANGE, NEW, NAMED, OTHER_WAY, USER]
+        .map(|it| rule(&format!("{it}, {DROP}")));
+    let printed = nft(&rules.concat());
+    crate::fuzz::text("iptables-save", &[&samples.saves[0]], |it| {
+        let printed = Printed {
+            nft: String::new(),
+            saves: vec![it.to_owned()],
+        };
+        fate(&printed, Transport::Tcp, SERVER);
+    });
+    crate::fuzz::text("nft", &[&printed.nft], |it| {
+        let printed = Printed {
+            nft: it.to_owned(),
+            saves: Vec::new(),
+        };
+        fate(&printed, Transport::Tcp, SERVER);
+    });
+}

@@ -196,3 +196,17 @@ fn a_dead_first_name_server_makes_even_short_waits_slow() {
     busy.took = Duration::from_millis(700);
     assert_eq!(cause(&busy), None, "the only one answers");
 }
+
+#[test]
+fn broken_files_of_the_resolver_are_survived() {
+    let samples = [
+        "127.0.0.1 localhost\n10.0.0.7\thost.example host # x\n::1 ip6-localhost\n",
+        "passwd: files systemd\nhosts: files mymachines [!UNAVAIL=return] dns\n",
+        "nameserver 10.0.0.1\nsearch example\n",
+    ];
+    crate::fuzz::text("hosts, nsswitch.conf", &samples, |it| {
+        parse_hosts(it, "host.example");
+        judge_switch(it, &|name| name == "files");
+        parse_conf(Path::new("/etc/resolv.conf"), Ok(it.to_owned()));
+    });
+}
