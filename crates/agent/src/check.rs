@@ -29,6 +29,7 @@ mod procfs;
 pub mod profile;
 mod program;
 mod rank;
+mod reading;
 pub mod redact;
 pub mod render;
 mod rights;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use ring::digest::{Context as Digest, SHA256, digest};
 use serde::Serialize;
 
 use super::subject::Subject;
-use super::{Context, command, kernel, procfs, redact, tail};
+use super::{Context, command, kernel, procfs, reading, redact, tail};
 
 /// Most text of all files together: what is not compressible still fits, with the frames around it.
 const TEXT_BYTES_MAX: u64 = BUNDLE_BYTES_MAX - (8 << 20);
@@ -30,6 +30,8 @@ const FILE_BYTES_STANDARD: u64 = 256 << 10;
 const FILE_BYTES_DEEP: u64 = 4 << 20;
 /// Processes of one agent of which the kernel is asked.
 const PROCESSES_MAX: usize = 8;
+/// Entries of the data directory that are listed.
+const LISTED_MAX: usize = 1_000;
 /// Small files that tell how the host is doing.
 const EVIDENCE: [&str; 16] = [
     "/proc/meminfo",
@@ -288,18 +290,25 @@ fn process_list() -> String {
 
 /// Modes, owners and sizes in the data directory.
 fn listing(name: String, dir: &Path) -> Source {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) => return Source::Absent(name, error.to_string()),
+    let rows = |dir: &File| -> io::Result<Vec<String>> {
+        let entries = rustix::fs::Dir::read_from(dir)?.flatten();
+        let rows = entries.take(LISTED_MAX).filter_map(|entry| {
+            let file_name = entry.file_name().to_str().ok()?;
+            let of_itself = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+            let it = rustix::fs::statat(dir, file_name, of_itself).ok()?;
+            let (mode, uid, size) = (it.st_mode, it.st_uid, it.st_size);
+            let is_entry = !matches!(file_name, "." | "..");
+            is_entry.then(|| format!("{mode:06o} {uid} {size} {file_name}\n"))
+        });
+        Ok(rows.collect())
     };
-    let mut lines: Vec<String> = entries
-        .flatten()
-        .take(1_000)
-        .filter_map(|it| Some((it.file_name().into_string().ok()?, it.metadata().ok()?)))
-        .map(|(name, it)| format!("{:06o} {} {} {name}\n", it.mode(), it.uid(), it.len()))
-        .collect();
-    lines.sort();
-    Source::Text(name, lines.concat())
+    match reading::directory(dir).and_then(|it| rows(&it)) {
+        Ok(mut lines) => {
+            lines.sort();
+            Source::Text(name, lines.concat())
+        }
+        Err(error) => Source::Absent(name, error.to_string()),
+    }
 }
 
 fn write(

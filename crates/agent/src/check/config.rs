@@ -15,7 +15,7 @@ use tokio::process::Command;
 use super::probe::{Verdict, finding};
 use super::settings::{self, Format};
 use super::subject::{ConfigFile, Subject};
-use super::{Context, procfs, redact};
+use super::{Context, procfs, reading, redact};
 use crate::policy::{self, Policy};
 
 /// Files that the vendor's check is run on.
@@ -90,11 +90,8 @@ fn forms(subject: &Subject) -> (Vec<String>, Vec<Finding>) {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not an ordinary file"));
-    }
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
+    reading::file(path)?
         .take(BYTES_MAX)
         .read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

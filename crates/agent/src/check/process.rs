@@ -12,10 +12,12 @@ use tokio::time::{Instant, sleep};
 
 use super::probe::{Verdict, finding};
 use super::procfs::{Process, TICKS_PER_SECOND, table_number};
-use super::{Context, Subject, install, procfs};
+use super::{Context, Subject, install, procfs, tail};
 
 /// Time between two looks at a process, in ms.
 const SAMPLE_MS: u64 = 300;
+/// Part of a pid file that is read, in bytes.
+const PID_BYTES_MAX: u64 = 64;
 /// Looks that must agree before a process is called busy or stuck.
 const SAMPLES: usize = 5;
 
@@ -85,7 +87,8 @@ fn missing(subject: &Subject) -> Verdict {
 
 /// A pid file that an agent left behind when it died.
 fn left_over(path: &Path) -> Option<String> {
-    let pid: u32 = procfs::number(path)?.try_into().ok()?;
+    let (text, _) = tail::read(path, PID_BYTES_MAX).ok()?;
+    let pid: u32 = text.trim().parse().ok()?;
     let shown = path.display();
     Some(match procfs::process(pid) {
         Some(other) => format!("{shown} names process {pid}, which is {}", other.name),

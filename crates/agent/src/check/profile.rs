@@ -11,7 +11,7 @@ mod schema;
 mod value;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ pub(super) use resolve::{on_this_host, unit_file};
 pub use schema::Profile;
 pub(super) use schema::{Limits, LogLine, Protocol, Trust};
 
+use super::reading;
 use super::settings::line_at;
 use crate::config::exposure;
 
@@ -196,11 +197,7 @@ impl Profile {
     pub fn read(path: &Path) -> Result<Self, Fault> {
         let fault = |why: String| Fault::File(path.to_owned(), why);
         let failed = |error: io::Error| fault(error.to_string());
-        // Asked before the file is opened: opening a pipe waits for its writer.
-        if !fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(fault("it is not an ordinary file".to_owned()));
-        }
-        let file = File::open(path).map_err(failed)?;
+        let file = reading::file(path).map_err(failed)?;
         if let Some(what) = exposure(&file.metadata().map_err(failed)?) {
             return Err(fault(format!(
                 "others could change it: {what}; chown root and chmod go-w it"

@@ -1,19 +1,15 @@
 //! The end of a file, and the time that a log line bears.
 
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+
+use super::reading;
 
 /// The last `bytes_max` bytes of a file, from the start of a line, and whether more came before.
 /// Files of `/proc` have no length; of those the first bytes are read.
 pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<(String, bool)> {
-    // Asked before the file is opened: opening a pipe waits for its writer.
-    let about = std::fs::metadata(path)?;
-    if !about.is_file() {
-        return Err(io::Error::other("not an ordinary file"));
-    }
-    let mut file = File::open(path)?;
-    let skipped = about.len().saturating_sub(bytes_max);
+    let mut file = reading::file(path)?;
+    let skipped = file.metadata()?.len().saturating_sub(bytes_max);
     if skipped > 0 {
         file.seek(SeekFrom::Start(skipped))?;
     }

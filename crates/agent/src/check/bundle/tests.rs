@@ -91,6 +91,43 @@ async fn the_manifest_lists_what_is_in_the_bundle_and_no_secret_is() {
     );
 }
 
+#[tokio::test]
+async fn a_link_in_the_agents_log_directory_brings_no_file_that_only_root_may_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (logs, secret) = (dir.path().join("logs"), dir.path().join("secret"));
+    std::fs::create_dir(&logs).unwrap();
+    std::fs::write(&secret, "root:$6$hash").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let log = logs.join("agent.log");
+    std::os::unix::fs::symlink(&secret, &log).unwrap();
+    if std::os::unix::fs::chown(&logs, Some(4_711), None).is_err() {
+        return;
+    }
+    let mut subject = own(dir.path(), None);
+    subject.log_files = vec![log];
+    let context = Arc::new(Context {
+        subject,
+        detected: Arc::default(),
+        problem: "crash".into(),
+        deep: false,
+        clock_offset_ms: None,
+        now_ms: 0,
+    });
+    let subjects = vec![Arc::clone(&context)];
+    let (path, _) = make(&context, subjects, &CheckReport::default(), dir.path())
+        .await
+        .unwrap();
+    let files = unpack(&path);
+    assert!(!files.keys().any(|it| it.ends_with("agent.log")));
+    let manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    let left_out = manifest["leftOut"].as_array().unwrap();
+    let why = left_out
+        .iter()
+        .find(|it| it["name"].as_str().unwrap().ends_with("agent.log"))
+        .map(|it| it["why"].as_str().unwrap());
+    assert!(why.unwrap().contains("user 4711"), "{why:?}");
+}
+
 #[test]
 fn long_text_is_cut_to_whole_lines_at_its_end() {
     let source = |text: &str| Source::Text("x".into(), text.into());

@@ -10,6 +10,7 @@ use super::places::Places;
 use super::schema::{self, Paused, Source};
 use super::value::{self, Key};
 use super::{Known, OWN, Profile};
+use crate::check::reading;
 use crate::check::settings::{self, Format, Setting};
 use crate::check::subject::{ConfigFile, Listening, Local, Subject, Target};
 
@@ -117,9 +118,9 @@ fn read(configs: &[ConfigFile]) -> Configured {
         settings: Vec::new(),
         lines: Vec::new(),
     };
-    for config in configs.iter().filter(|it| it.path.is_file()) {
+    for config in configs {
         let mut bytes = Vec::new();
-        let opened = std::fs::File::open(&config.path);
+        let opened = reading::file(&config.path);
         let read = opened.and_then(|it| it.take(CONFIG_BYTES_MAX).read_to_end(&mut bytes));
         if read.is_err() {
             continue;
