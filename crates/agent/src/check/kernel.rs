@@ -1,14 +1,18 @@
 //! What the kernel's log says of the last day: what it did to the agent, and disks that fail.
 
+mod whose;
+
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
 
 use model::Cause;
 use protocol::answer::Finding;
 
 use super::probe::{Verdict, finding};
-use super::{Context, Subject, install, procfs};
+use super::{Context, Subject, command, install, procfs};
+use whose::{Life, Mark};
 
 /// Older lines tell of the past, in seconds.
 const AGE_SECONDS_MAX: u64 = 24 * 3_600;
@@ -34,6 +38,10 @@ const DAMAGE_MARKS: [(&str, &str); 6] = [
     ("BTRFS error (", "corrupt"),
     ("BTRFS error (", "csum"),
 ];
+/// Lines about one killing are this near to each other, in seconds.
+const OOM_SECONDS_MAX: u64 = 5;
+/// Stands before the control group that may have no more processes.
+const REJECTED: &str = "fork rejected by pids controller in ";
 /// Drives without a medium and loops over files: their errors say nothing about disks.
 const NO_DISKS: [&str; 3] = ["dev fd", "dev sr", "dev loop"];
 
@@ -109,13 +117,27 @@ fn recent(lines: &[Line], now: u64) -> Vec<Line> {
     lines.iter().filter(is_recent).cloned().collect()
 }
 
-/// What the kernel did to the agent in the last day.
-pub(super) fn probe_agent(context: &Context) -> Verdict {
-    let subject = &context.subject;
-    if !install::is_installed(subject) && procfs::agents(subject).is_empty() {
-        return Verdict::skipped("the agent is not installed");
-    }
-    look(|lines, now| judge_agent(lines, now, subject))
+/// What the kernel did to the agent in the last day, as far as it explains how the agent is now.
+pub(super) async fn probe_agent(context: Arc<Context>) -> Verdict {
+    let unit = context.subject.unit.as_str();
+    let shown = if command::systemd_runs() && !unit.is_empty() {
+        let arguments = ["show", "--no-pager", "-p", whose::PROPERTIES, unit];
+        match command::output("systemctl", &arguments, 3_000).await {
+            Ok(shown) => shown,
+            Err(why) => return Verdict::skipped(why),
+        }
+    } else {
+        String::new()
+    };
+    let looking = tokio::task::spawn_blocking(move || {
+        let subject = &context.subject;
+        if !install::is_installed(subject) && procfs::agents(subject).is_empty() {
+            return Verdict::skipped("the agent is not installed");
+        }
+        look(|lines, now| judge_agent(lines, now, subject, &Life::look(subject, &shown, now)))
+    });
+    let failed = |error| Verdict::skipped(format!("the probe broke: {error}"));
+    looking.await.unwrap_or_else(failed)
 }
 
 fn look(judge: impl FnOnce(&[Line], u64) -> Vec<Finding>) -> Verdict {
@@ -130,7 +152,7 @@ fn look(judge: impl FnOnce(&[Line], u64) -> Vec<Finding>) -> Verdict {
     Verdict::of(note, judge(&lines, now))
 }
 
-fn judge_agent(lines: &[Line], now: u64, subject: &Subject) -> Vec<Finding> {
+fn judge_agent(lines: &[Line], now: u64, subject: &Subject, life: &Life) -> Vec<Finding> {
     let deaths = [Cause::KilledForMemory, Cause::AgentSegfaulted];
     let hindrances = [
         Cause::KernelTaskHung,
@@ -139,12 +161,48 @@ fn judge_agent(lines: &[Line], now: u64, subject: &Subject) -> Vec<Finding> {
         Cause::AppArmorDenies,
         Cause::SystemCallDenied,
     ];
-    let recent = recent(lines, now);
+    let is_own = |it: &&Line| told(&it.text, subject).is_some() && life.owns(&mark(it, lines));
+    let own: Vec<Line> = lines.iter().filter(is_own).cloned().collect();
+    let recent = recent(&own, now);
     let find =
         |lines: &[Line], cause| judge(lines, now, cause, |text| told(text, subject) == Some(cause));
-    let dead = deaths.into_iter().filter_map(|it| find(lines, it));
+    let dead = deaths.into_iter().filter_map(|it| find(&own, it));
     let hindered = hindrances.into_iter().filter_map(|it| find(&recent, it));
     dead.chain(hindered).collect()
+}
+
+/// What the line says of its process; its control group stands in a line before it, if the process was
+/// killed for memory (kernel: mm/oom_kill.c).
+fn mark<'a>(line: &'a Line, lines: &'a [Line]) -> Mark<'a> {
+    let pid = pid_of(&line.text);
+    let group = |it: &'a Line| {
+        let (_, rest) = it
+            .text
+            .strip_prefix("oom-kill:")?
+            .split_once("task_memcg=")?;
+        let (group, rest) = rest.rsplit_once(",task=")?;
+        let of = rest.split_once(",pid=")?.1.split(',').next()?;
+        let is_near = line.seconds.abs_diff(it.seconds) <= OOM_SECONDS_MAX;
+        (is_near && of.parse().ok() == pid).then_some(group)
+    };
+    let rejected = line.text.split_once(REJECTED).map(|it| it.1.trim());
+    Mark {
+        seconds: line.seconds,
+        pid,
+        group: rejected.or_else(|| lines.iter().rev().find_map(group)),
+    }
+}
+
+/// The number of the process that a line is about.
+fn pid_of(text: &str) -> Option<u32> {
+    let starts = ["illed process ", "INFO: task ", " pid=", "["];
+    let rest = starts.iter().find_map(|it| Some(text.split_once(it)?.1))?;
+    let rest = match text.contains("INFO: task ") {
+        true => rest.split_once(" blocked")?.0.rsplit_once(':')?.1,
+        false => rest,
+    };
+    let end = rest.find(|c: char| !c.is_ascii_digit());
+    rest.get(..end.unwrap_or(rest.len()))?.parse().ok()
 }
 
 /// What a line says happened to the agent.
@@ -159,7 +217,7 @@ fn told(text: &str, subject: &Subject) -> Option<Cause> {
     if is_agent(hung(text)) {
         return Some(Cause::KernelTaskHung);
     }
-    let group = text.split_once("fork rejected by pids controller in ");
+    let group = text.split_once(REJECTED);
     // A longer path is that of a container, whose services are not this host's.
     let of_unit = |it: &str| it.trim().strip_prefix("/system.slice/") == Some(&*subject.unit);
     if group.is_some_and(|it| of_unit(it.1)) {
@@ -256,10 +314,19 @@ fn is_disk_error(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// An agent that runs since boot as process 81.
+    fn life() -> Life {
+        Life {
+            pids: vec![81],
+            groups: vec!["/system.slice/sickbay-agent.service".into()],
+            ..Life::default()
+        }
+    }
+
     fn causes(records: &[&str], now: u64) -> Vec<u16> {
         let lines: Vec<Line> = records.iter().filter_map(|it| parse(it)).collect();
         let subject = super::super::tests::own("/d".as_ref(), None);
-        let own = judge_agent(&lines, now, &subject);
+        let own = judge_agent(&lines, now, &subject, &life());
         let disks = judge(&lines, now, Cause::KernelDiskErrors, is_disk_error);
         let damage = judge(&lines, now, Cause::FileSystemErrors, is_damage);
         let all = own.iter().chain(&disks).chain(&damage);
@@ -309,6 +376,33 @@ mod tests {
             None
         );
         assert_eq!(cause(&java.replace("java", "sickbay-agent"), 100), None);
+    }
+
+    #[test]
+    fn the_death_of_a_namesake_in_a_container_is_told_by_its_control_group() {
+        let killing = |group: &str| {
+            let about = format!(
+                "6,1,1000000,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg={group},task_memcg={group},task=sickbay-agent,pid=9,uid=0"
+            );
+            let killed = "3,2,1000001,-;Memory cgroup out of memory: Killed process 9 (sickbay-agent) total-vm:1kB";
+            causes(&[&about, killed], 100)
+        };
+        assert_eq!(killing("/docker/4f1"), [0_u16; 0]);
+        assert_eq!(killing("/system.slice/sickbay-agent.service"), [2504]);
+    }
+
+    #[test]
+    fn the_number_of_the_process_is_read_from_each_kind_of_line() {
+        for text in [
+            "Out of memory: Killed process 81 (x y) total-vm:1kB",
+            "traps: x[81] general protection fault ip:0 sp:0 error:0",
+            "x[81]: segfault at 0 ip 0000 sp 0000 error 4 in x[40+1]",
+            "INFO: task x:y:81 blocked for more than 120 seconds.",
+            "audit: type=1400 audit(1.2:3): avc:  denied  { read } for  pid=81 comm=\"x\"",
+        ] {
+            assert_eq!(pid_of(text), Some(81), "{text}");
+        }
+        assert_eq!(pid_of("cgroup: fork rejected"), None);
     }
 
     #[test]

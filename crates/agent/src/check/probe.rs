@@ -262,13 +262,9 @@ const PROBES: &[Probe] = &[
     waiting("logs", Area::Agent, Scope::Subject, 4_000, |it| {
         Box::pin(logs::probe(it))
     }),
-    blocking(
-        "kernel",
-        Area::Agent,
-        Scope::Subject,
-        3_000,
-        kernel::probe_agent,
-    ),
+    waiting("kernel", Area::Agent, Scope::Subject, 4_000, |it| {
+        Box::pin(kernel::probe_agent(it))
+    }),
     blocking(
         "kernel-log",
         Area::Agent,

@@ -96,6 +96,12 @@ impl Scene {
         Self(alive.map(seen).collect())
     }
 
+    /// Whether another container runs such an agent.
+    pub(super) fn has_namesake(&self, subject: &Subject) -> bool {
+        let mut foreign = self.0.iter().filter(|it| it.is_foreign);
+        foreign.any(|it| it.is_agent(subject))
+    }
+
     /// The agent's daemons, its main process first. Not this process unless the check runs inside the
     /// agent, no other command of the same program, no zombie, and none of another container.
     pub(super) fn agents(&self, subject: &Subject) -> Vec<u32> {
@@ -217,7 +223,7 @@ pub(super) fn pressure(resource: &str, kind: &str) -> Option<f64> {
     parse_pressure(&text, kind, "avg10")
 }
 
-/// A file that holds one number.
+/// A file of the kernel's that holds one number.
 pub(super) fn number(path: impl AsRef<Path>) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
@@ -226,6 +232,14 @@ pub(super) fn number(path: impl AsRef<Path>) -> Option<u64> {
 pub(super) fn uptime_seconds() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     text.split(['.', ' ']).next()?.parse().ok()
+}
+
+/// When a process started, in seconds since boot (proc(5): field 22 of its stat).
+pub(super) fn started_seconds(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let rest = text.rsplit_once(')')?.1;
+    let ticks: u64 = rest.split_whitespace().nth(19)?.parse().ok()?;
+    Some(ticks / TICKS_PER_SECOND)
 }
 
 /// The largest processes by resident memory, one line each.
