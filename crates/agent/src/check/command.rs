@@ -44,3 +44,44 @@ pub(super) async fn output(program: &str, args: &[&str], limit_ms: u64) -> Resul
 pub(super) fn systemd_runs() -> bool {
     std::path::Path::new("/run/systemd/system").is_dir()
 }
+
+/// Programs that speak to systemd, and say nothing of use where it does not run.
+const OF_SYSTEMD: [&str; 5] = [
+    "systemctl",
+    "journalctl",
+    "systemd-analyze",
+    "coredumpctl",
+    "timedatectl",
+];
+
+/// Whether this host has the programs of a line of sh, as far as they are not named by a path.
+pub(super) fn can_run(line: &str) -> bool {
+    let has_systemd = systemd_runs();
+    line.split(" | ").all(|part| {
+        let program = part.split_whitespace().next().unwrap_or_default();
+        let is_placeholder = model::Placeholder::find(program).is_some();
+        is_placeholder || (has_systemd || !OF_SYSTEMD.contains(&program)) && is_there(program)
+    })
+}
+
+/// Whether a program lies in one of the directories of `PATH`, or where root's programs do.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+    let dirs = std::env::split_paths(&path).chain(usual.map(Into::into));
+    program == "command" || dirs.into_iter().any(|it| it.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_can_run_where_all_its_programs_are() {
+        assert!(can_run("ls -l PATH"));
+        assert!(can_run("PROGRAM --version"));
+        assert!(!can_run("nosuchprogram9 -x"));
+        assert!(!can_run("ls / | nosuchprogram9"));
+        assert_eq!(can_run("systemctl status UNIT"), systemd_runs());
+    }
+}

@@ -13,9 +13,9 @@ use protocol::answer::{Finding, ProbeOutcome, ProbeRun};
 use tokio::time::Instant;
 
 use super::{
-    Context, Subject, clock, config, disk, files, group, install, kernel, limits, load, logs,
-    memory, millis, mounts, neighbours, network, own_name, package, process, service, temporary,
-    watches,
+    Context, Subject, clock, command, config, disk, files, group, install, kernel, limits, load,
+    logs, memory, millis, mounts, neighbours, network, own_name, package, process, procfs, service,
+    temporary, watches,
 };
 use crate::progress::Progress;
 
@@ -96,9 +96,16 @@ pub(super) fn complete(finding: &mut Finding, subject: &Subject) {
             finding.known.entry(word).or_insert(value);
         }
     }
+    // The kernel's name for that very process, which is not always the program's.
+    let comm = finding.known.get("PID").and_then(|it| it.parse().ok());
+    if let Some(process) = comm.and_then(procfs::process) {
+        let word = Placeholder::Process.word().to_owned();
+        finding.known.insert(word, process.name);
+    }
     let templates = Cause::find(finding.cause).map_or(&[][..], |it| it.about().verify);
     let commands: Vec<String> = templates
         .iter()
+        .filter(|it| command::can_run(it))
         .filter_map(|it| finding.fill(it).ok())
         .collect();
     if !commands.is_empty() {
@@ -111,7 +118,7 @@ pub(super) fn complete(finding: &mut Finding, subject: &Subject) {
 /// What the placeholders mean for that subject.
 fn known(subject: &Subject) -> Vec<(Placeholder, String)> {
     let path = |it: &PathBuf| it.display().to_string();
-    let mut known = vec![(Placeholder::Unit, subject.unit.clone())];
+    let mut known = vec![(Placeholder::Unit, unit(subject))];
     let data = subject.data_dirs.first();
     known.extend(data.map(|it| (Placeholder::Data, path(it))));
     let program = subject.programs.iter().find(|it| it.exists());
@@ -127,6 +134,17 @@ fn known(subject: &Subject) -> Vec<(Placeholder, String)> {
     known.extend(log.map(|it| (Placeholder::Log, path(it))));
     known.extend(subject.own_pid.map(|it| (Placeholder::Pid, it.to_string())));
     known
+}
+
+/// The unit; without systemd the agent's script in `/etc/init.d`, named as a unit: where there is neither,
+/// nothing can be started by it.
+fn unit(subject: &Subject) -> String {
+    if command::systemd_runs() {
+        return subject.unit.clone();
+    }
+    let script = service::script::path(subject);
+    let name = script.as_deref().and_then(|it| it.file_name()?.to_str());
+    name.map_or_else(String::new, |it| format!("{it}.service"))
 }
 
 /// The text without line breaks and control characters, cut to a sensible length.

@@ -1,7 +1,7 @@
 //! What the service manager says of the agent's service, and why it does not stay up.
 
 mod condition;
-mod script;
+pub(super) mod script;
 mod start;
 
 use std::collections::BTreeMap;

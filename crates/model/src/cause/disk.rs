@@ -108,7 +108,7 @@ pub(super) const AgentFilesHuge: About = About {
     },
     explanation: "The agent itself fills the disk. Rotation does not work, a debug level was left \
                   on, or a queue grows because nothing can be delivered.",
-    verify: &["du -xh --max-depth=2 DATA", "ls -lh LOG"],
+    verify: &["du -xh -d 2 DATA", "ls -lh LOG"],
     fixes: &[Fix::TrimLog],
 };
 
@@ -120,7 +120,7 @@ pub(super) const DeletedFileHoldsSpace: About = About {
     },
     explanation: "du does not see it, df does. The space comes back when the process closes the \
                   file; usually a log was removed instead of rotated.",
-    verify: &["find /proc/[0-9]*/fd -lname '*(deleted)' -ls"],
+    verify: &["ls -l /proc/[0-9]*/fd | grep -F '(deleted)'"],
     fixes: &[Fix::ReleaseFile],
 };
 

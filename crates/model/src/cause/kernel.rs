@@ -68,7 +68,7 @@ pub(super) const AgentSegfaulted: About = About {
                   bad memory is the reason.",
     verify: &[
         "dmesg | grep -iE 'segfault|traps:'",
-        "coredumpctl list PROCESS",
+        "coredumpctl list PROGRAM",
     ],
     fixes: &[Fix::Report, Fix::UpgradeAgent],
 };
@@ -140,7 +140,7 @@ pub(super) const CompetingAgent: About = About {
     explanation: "Two that watch files, processes or the audit system hinder each other: each sees \
                   the other's work as suspicious, and both become slow. Exclude one from the \
                   other or remove one.",
-    verify: &["ps -eo pid,user,args"],
+    verify: &["ps -ef"],
     fixes: &[Fix::ChooseOneAgent],
 };
 
@@ -152,7 +152,7 @@ pub(super) const OldAgentLeftOver: About = About {
     },
     explanation: "Its service, program or timer may start again beside the new one and use the \
                   same port or identity. It was installed in another way than the one in use.",
-    verify: &["systemctl list-unit-files", "pgrep -a PROCESS"],
+    verify: &["systemctl list-unit-files", "pgrep -a -f PROCESS"],
     fixes: &[Fix::RemoveOldAgent],
 };
 

@@ -18,7 +18,7 @@ pub(super) const AgentHighCpu: About = About {
     explanation: "It used most of a processor through the whole time that the check looked. It \
                   slows the host's real work. Reasons are a busy loop, a very large queue after \
                   an outage, or rules that match too much.",
-    verify: &["top -b -n 1 -p PID"],
+    verify: &["top -b -n 1 | grep -w PID"],
     fixes: &[Fix::RestartService, Fix::Report],
 };
 
@@ -31,7 +31,7 @@ pub(super) const AgentHighMemory: About = About {
     explanation: "It holds more than its profile allows. Reasons are a leak, a queue that cannot \
                   be delivered, or very many files or connections to watch. It may be killed when \
                   memory becomes short.",
-    verify: &["ps -o rss,vsz,args -p PID"],
+    verify: &["grep -E '^(Name|Vm|Rss)' /proc/PID/status"],
     fixes: &[Fix::RestartService, Fix::Report],
 };
 
@@ -60,7 +60,10 @@ pub(super) const AgentStuck: About = About {
     explanation: "It waits in the kernel (state D) and cannot even be killed. Nearly always a disk \
                   or a network file system does not answer. Mend that; a restart of the service \
                   will hang too.",
-    verify: &["ps -o stat,wchan:32,args -p PID"],
+    verify: &[
+        "grep -E '^(Name|State)' /proc/PID/status",
+        "cat /proc/PID/wchan",
+    ],
     fixes: &[Fix::Report, Fix::RestartService],
 };
 
@@ -74,7 +77,7 @@ pub(super) const AgentFrozen: About = About {
                   control group is on. A debugger, a backup script, a container manager or a \
                   person did it.",
     verify: &[
-        "ps -o stat,args -p PID",
+        "grep -E '^(Name|State)' /proc/PID/status",
         "systemctl show -p FreezerState UNIT",
     ],
     fixes: &[Fix::ResumeProcess, Fix::RestartService],
@@ -114,7 +117,7 @@ pub(super) const AgentDuplicated: About = About {
     explanation: "Two daemons share one identity, one data directory and one port; they disturb \
                   each other and the server sees the host come and go. One was started by hand, \
                   by an old init script, or survived a restart.",
-    verify: &["pgrep -a PROCESS"],
+    verify: &["pgrep -a -f PROCESS"],
     fixes: &[Fix::StopOtherInstance],
 };
 
@@ -126,7 +129,10 @@ pub(super) const AgentStarved: About = About {
     },
     explanation: "Its nice value, scheduling class or CPU weight puts it behind everything else, \
                   and the host is busy. It reports late or misses its watchdog.",
-    verify: &["ps -o ni,cls,pri,args -p PID"],
+    verify: &[
+        "ps -o ni,cls,pri,args -p PID",
+        "grep -E 'policy|prio' /proc/PID/sched",
+    ],
     fixes: &[Fix::RestartService, Fix::LowerLoad],
 };
 
@@ -138,6 +144,6 @@ pub(super) const AgentZombie: About = About {
     },
     explanation: "The entry in the process list does nothing, yet looks like a running agent to \
                   simple checks. The parent hangs or is no proper init.",
-    verify: &["ps -o stat,ppid,args -p PID"],
+    verify: &["grep -E '^(Name|State|PPid)' /proc/PID/status"],
     fixes: &[Fix::RestartService, Fix::MendParent],
 };

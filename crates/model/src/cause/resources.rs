@@ -68,7 +68,7 @@ pub(super) const ProcessesExhausted: About = About {
     },
     explanation: "New processes and threads cannot be made: \"resource temporarily unavailable\". \
                   A program that forks without end or a very low pid_max is the reason.",
-    verify: &["cat /proc/sys/kernel/pid_max", "ps -e --no-headers | wc -l"],
+    verify: &["cat /proc/sys/kernel/pid_max", "ls -d /proc/[0-9]* | wc -l"],
     fixes: &[Fix::LowerLoad, Fix::RaiseLimit],
 };
 
@@ -181,7 +181,10 @@ pub(super) const ThreadsExhausted: About = About {
     },
     explanation: "kernel.threads-max bounds all threads together. When it is reached nothing new \
                   starts; one program with thousands of threads is the usual reason.",
-    verify: &["sysctl kernel.threads-max", "ps -eL --no-headers | wc -l"],
+    verify: &[
+        "sysctl kernel.threads-max",
+        "ls -d /proc/[0-9]*/task/[0-9]* | wc -l",
+    ],
     fixes: &[Fix::LowerLoad],
 };
 
@@ -193,7 +196,7 @@ pub(super) const ZombiesPileUp: About = About {
     },
     explanation: "Each holds a process number; when none is left nothing starts. The parent named \
                   in the evidence has a fault, or a container runs without an init.",
-    verify: &["ps -eo stat,ppid,comm | grep '^Z'"],
+    verify: &["grep -l '^State:.*Z' /proc/[0-9]*/status"],
     fixes: &[Fix::MendParent],
 };
 

@@ -31,7 +31,7 @@ pub(super) const AgentNotRunning: About = About {
     explanation: "The host is not watched while nothing runs. Often somebody stopped the service, \
                   it ended by itself, or it never started after a boot. If another cause is named \
                   before this one, that is the reason.",
-    verify: &["systemctl status UNIT", "pgrep -a PROCESS"],
+    verify: &["systemctl status UNIT", "pgrep -a -f PROCESS"],
     fixes: &[Fix::StartService, Fix::ReadServiceLog],
 };
 

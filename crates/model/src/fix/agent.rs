@@ -23,8 +23,10 @@ pub(super) const EnableService: About = About {
     },
     action: Some(Action {
         command: "if [ -d /run/systemd/system ]; then systemctl enable --now -- UNIT; else \
-                  unit=UNIT; update-rc.d \"${unit%.service}\" defaults && service \
-                  \"${unit%.service}\" start; fi",
+                  unit=UNIT; name=\"${unit%.service}\"; if command -v update-rc.d >/dev/null; then \
+                  update-rc.d \"$name\" defaults; elif command -v rc-update >/dev/null; then \
+                  rc-update add \"$name\" default; else chkconfig \"$name\" on; fi && \
+                  \"/etc/init.d/$name\" start; fi",
         unattended: true,
     }),
 };
@@ -36,7 +38,7 @@ pub(super) const StartService: About = About {
     },
     action: Some(Action {
         command: "if [ -d /run/systemd/system ]; then systemctl reset-failed -- UNIT; systemctl \
-                  start -- UNIT; else unit=UNIT; service \"${unit%.service}\" start; fi",
+                  start -- UNIT; else unit=UNIT; \"/etc/init.d/${unit%.service}\" start; fi",
         unattended: true,
     }),
 };
@@ -57,7 +59,8 @@ pub(super) const Reinstall: About = About {
     action: Some(Action {
         command: "if command -v apt-get >/dev/null; then DEBIAN_FRONTEND=noninteractive apt-get \
                   install --reinstall -y -- PACKAGE; elif command -v dnf >/dev/null; then dnf \
-                  reinstall -y -- PACKAGE; else yum reinstall -y -- PACKAGE; fi",
+                  reinstall -y -- PACKAGE; elif command -v zypper >/dev/null; then zypper -n \
+                  install -f -- PACKAGE; else yum reinstall -y -- PACKAGE; fi",
         unattended: false,
     }),
 };
@@ -139,8 +142,10 @@ pub(super) const ResumeProcess: About = About {
         zh: "恢复进程运行。",
     },
     action: Some(Action {
-        command: "if [ -d /run/systemd/system ]; then systemctl thaw -- UNIT; systemctl kill -s \
-                  CONT -- UNIT; else pkill -CONT -x -- PROCESS; fi",
+        // The number may belong to another process by now; the kernel knows 15 bytes of a name.
+        command: "grep -qxF -e PROCESS /proc/PID/comm && { if [ -d /run/systemd/system ]; then \
+                  unit=$(sed -nE 's,^(0:|1:name=systemd):.*/,,p' /proc/PID/cgroup | head -n 1); \
+                  systemctl thaw -- \"$unit\"; fi; pkill -CONT -P PID; kill -CONT PID; }",
         unattended: true,
     }),
 };

@@ -174,7 +174,7 @@ pub(super) const RestartService: About = About {
     },
     action: Some(Action {
         command: "if [ -d /run/systemd/system ]; then systemctl reset-failed -- UNIT; systemctl \
-                  restart -- UNIT; else unit=UNIT; service \"${unit%.service}\" restart; fi",
+                  restart -- UNIT; else unit=UNIT; \"/etc/init.d/${unit%.service}\" restart; fi",
         unattended: true,
     }),
 };

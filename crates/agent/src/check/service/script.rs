@@ -21,6 +21,13 @@ enum Boot {
     Unknown,
 }
 
+/// The script that starts the agent.
+pub(in crate::check) fn path(subject: &Subject) -> Option<PathBuf> {
+    let scripts = subject.init_scripts.iter();
+    let mut paths = scripts.map(|it| Path::new(SCRIPTS).join(it));
+    paths.find(|it| it.is_file())
+}
+
 /// The script is there and may be run, is started at boot, and its program can begin.
 pub(super) fn look(context: &Context) -> Verdict {
     let subject = &context.subject;
@@ -34,11 +41,7 @@ pub(super) fn look(context: &Context) -> Verdict {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         findings.extend(why::judge(&lines, subject, why::Limits::default()));
     }
-    let scripts = subject.init_scripts.iter();
-    let script = scripts
-        .map(|it| (it, Path::new(SCRIPTS).join(it)))
-        .find(|it| it.1.is_file());
-    let Some((name, path)) = script else {
+    let Some(path) = path(subject) else {
         let note =
             "systemd does not run this host, and the agent has no script for another manager";
         return if findings.is_empty() {
@@ -50,7 +53,8 @@ pub(super) fn look(context: &Context) -> Verdict {
     let mode = std::fs::metadata(&path).map_or(0o755, |it| it.permissions().mode());
     findings.extend(judge_mode(&path, mode));
     let boot = boot();
-    findings.extend(judge_boot(name, &boot));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    findings.extend(judge_boot(&name, &boot));
     let known = match boot {
         Boot::Links(_) => "",
         Boot::Unknown => "; what is started at boot is not known here",
