@@ -15,7 +15,7 @@ use tokio::process::Command;
 use super::probe::{Verdict, finding};
 use super::settings::{self, Format};
 use super::subject::{ConfigFile, Subject};
-use super::{Context, procfs, reading, redact};
+use super::{Context, command, logs, procfs, reading, redact, why};
 use crate::policy::{self, Policy};
 
 /// Files that the vendor's check is run on.
@@ -162,7 +162,7 @@ async fn check(subject: &Subject, config: &ConfigFile, limit_ms: u64) -> Result<
     let line = words.join(" ");
     let running = run(subject, config, words);
     match tokio::time::timeout(Duration::from_millis(limit_ms), running).await {
-        Ok(Ok(ended)) => judge_check(&config.path, &line, &ended),
+        Ok(Ok(ended)) => judge_check(subject, &config.path, &line, &ended),
         Ok(Err(error)) => Ok(format!("`{line}` cannot be run: {error}")),
         Err(_) => Ok(format!("`{line}` did not finish within {limit_ms} ms")),
     }
@@ -236,7 +236,21 @@ fn user_of(subject: &Subject) -> (u32, u32) {
     found.unwrap_or((NOBODY, NOBODY))
 }
 
-fn judge_check(path: &Path, line: &str, ended: &Ended) -> Result<String, Finding> {
+fn judge_check(
+    subject: &Subject,
+    path: &Path,
+    line: &str,
+    ended: &Ended,
+) -> Result<String, Finding> {
+    // What the program cannot do for another reason is no verdict on the configuration; and some only say
+    // what is wrong, and end well.
+    let said: Vec<&str> = ended.said.lines().collect();
+    let first = said
+        .iter()
+        .find_map(|it| logs::told(&[it], &subject.log_lines).pop());
+    if let Some(told) = first {
+        return judge_told(line, told);
+    }
     if ended.is_well {
         return Ok(format!("`{line}` finds no fault"));
     }
@@ -252,6 +266,16 @@ fn judge_check(path: &Path, line: &str, ended: &Ended) -> Result<String, Finding
     {
         return Ok(format!("`{line}` needs more rights"));
     }
+    let cannot_begin = [
+        Cause::LibraryMissing,
+        Cause::PortTaken,
+        Cause::ThreadsExhausted,
+    ];
+    let begun = why::judge(&said, subject, why::Limits::default());
+    let mut causes = begun.into_iter();
+    if let Some(found) = causes.find(|it| cannot_begin.iter().any(|own| own.code() == it.cause)) {
+        return Err(found);
+    }
     let (said, _) = redact::redact(&ended.said);
     let lines: Vec<&str> = said
         .lines()
@@ -262,6 +286,26 @@ fn judge_check(path: &Path, line: &str, ended: &Ended) -> Result<String, Finding
     let mut evidence = vec![format!("`{line}` finds a fault:")];
     evidence.extend(lines.into_iter().skip(last).map(str::to_owned));
     Err(unusable(path, evidence))
+}
+
+/// What the check says that the profile knows.
+fn judge_told(line: &str, told: logs::Told) -> Result<String, Finding> {
+    // systemd makes such directories when it starts the service, and removes them when it stops.
+    let is_made_at_start = |it: &str| it.starts_with("/run/") || it.starts_with("/var/run/");
+    let path = told.path.as_deref().unwrap_or_default();
+    if told.cause == Cause::PathMissing && is_made_at_start(path) && command::systemd_runs() {
+        return Ok(format!(
+            "`{line}` needs {path}, which is there while it runs"
+        ));
+    }
+    let mut evidence = vec![format!("`{line}` says:")];
+    evidence.extend(told.evidence);
+    let summary = match path {
+        "" => told.cause.sentence().to_owned(),
+        path => format!("{} ({path}).", told.cause.sentence().trim_end_matches('.')),
+    };
+    let known: Vec<(&str, &str)> = told.path.iter().map(|it| ("PATH", &**it)).collect();
+    Err(finding(told.cause, summary, evidence, &known))
 }
 
 #[cfg(test)]
@@ -336,13 +380,54 @@ mod tests {
                 said: said.to_owned(),
                 as_root,
             };
-            judge_check(path, "/usr/sbin/x -t", &ended)
+            judge_check(&Subject::default(), path, "/usr/sbin/x -t", &ended)
         };
         let found = judge("x: line 3: bad word\n", false).unwrap_err();
         assert_eq!(found.evidence[1], "x: line 3: bad word");
         assert!(judge("x: invalid option -- 'T'", false).is_ok());
         assert!(judge("open /etc/x.conf: Permission denied", false).is_ok());
         assert!(judge("open /etc/x.conf: Permission denied", true).is_err());
+    }
+
+    /// Where what the program lacks is known by its words, its check is no verdict on its configuration.
+    #[test]
+    fn what_a_check_misses_elsewhere_is_no_fault_of_the_configuration() {
+        let profiles = crate::check::profile::Profiles::load("/nonexistent".as_ref());
+        let known = profiles.find("sshd").unwrap();
+        let subject = Subject {
+            log_lines: known.profile.log_lines.clone(),
+            ..Subject::default()
+        };
+        let judge = |said: &str| {
+            let ended = Ended {
+                is_well: false,
+                said: said.to_owned(),
+                as_root: true,
+            };
+            judge_check(
+                &subject,
+                Path::new("/etc/ssh/sshd_config"),
+                "sshd -t",
+                &ended,
+            )
+        };
+        let directory = judge("Missing privilege separation directory: /run/sshd\n");
+        match directory {
+            Ok(note) => assert!(command::systemd_runs(), "{note}"),
+            Err(found) => {
+                assert_eq!(found.cause, Cause::PathMissing.code());
+                assert_eq!(found.known["PATH"], "/run/sshd");
+            }
+        }
+        let keys = judge("sshd: no hostkeys available -- exiting.\n").unwrap_err();
+        assert_eq!(keys.cause, Cause::ConfigurationNamesMissingFile.code());
+        assert!(keys.evidence.iter().any(|it| it.contains("ssh-keygen -A")));
+        let open = judge(
+            "Permissions 0644 for '/etc/ssh/ssh_host_rsa_key' are too open.\nsshd: no hostkeys available -- exiting.\n",
+        );
+        assert_eq!(open.unwrap_err().cause, Cause::PathExposed.code());
+        let value = judge("/etc/ssh/sshd_config line 9: unsupported option \"maybe\".\n");
+        assert_eq!(value.unwrap_err().cause, Cause::ConfigurationInvalid.code());
     }
 
     #[tokio::test]

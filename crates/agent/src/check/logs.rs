@@ -26,6 +26,8 @@ const ERRORS_MANY: usize = 20;
 const CRASH_AGE_MS_MAX: i64 = 24 * 3_600_000;
 /// Errors that are older may have been overcome since, in ms.
 const ERROR_AGE_MS_MAX: i64 = 3_600_000;
+/// Words of patterns that stand for a path.
+const PATH_WORDS: [&str; 3] = ["dir", "file", "path"];
 /// Words that only a crash writes.
 const CRASH_MARKS: [&str; 10] = [
     "panicked at",
@@ -202,8 +204,12 @@ fn judge(log: &Log, known: &[LogLine], now_ms: i64) -> Vec<Finding> {
         );
         findings.push(found(Cause::LogShowsErrors, evidence));
     }
-    for (cause, evidence) in told(&lines, known) {
-        findings.push(found(cause, evidence));
+    for told in told(&lines, known) {
+        let mut found = found(told.cause, told.evidence);
+        found
+            .known
+            .extend(told.path.map(|it| ("PATH".to_owned(), it)));
+        findings.push(found);
     }
     for (cause, line) in words::told(&lines) {
         findings.push(found(cause, vec![shown(line)]));
@@ -211,8 +217,17 @@ fn judge(log: &Log, known: &[LogLine], now_ms: i64) -> Vec<Finding> {
     findings
 }
 
-/// What the lines tell that the profile knows, with the last such line and what its words stood for.
-fn told(lines: &[&str], known: &[LogLine]) -> Vec<(Cause, Vec<String>)> {
+/// What a line tells that the profile knows.
+pub(super) struct Told {
+    pub(super) cause: Cause,
+    /// The last such line, what its words stood for, and what to do about it.
+    pub(super) evidence: Vec<String>,
+    /// The file or directory that it names.
+    pub(super) path: Option<String>,
+}
+
+/// What the lines tell that the profile knows.
+pub(super) fn told(lines: &[&str], known: &[LogLine]) -> Vec<Told> {
     let mut told = Vec::new();
     for row in known {
         let mut last = None;
@@ -240,7 +255,13 @@ fn told(lines: &[&str], known: &[LogLine]) -> Vec<(Cause, Vec<String>)> {
                 "such lines among the last {}: {count}",
                 lines.len()
             ));
-            told.push((row.cause, evidence));
+            evidence.extend(row.hint.clone());
+            let mut paths = words.iter().filter(|it| PATH_WORDS.contains(&it.0));
+            told.push(Told {
+                cause: row.cause,
+                evidence,
+                path: paths.next().map(|it| it.1.to_owned()),
+            });
         }
     }
     told
@@ -359,6 +380,7 @@ mod tests {
             pattern: "cannot reach {server}: refused".parse().unwrap(),
             cause: Cause::ConnectionRefused,
             cleared_by: Some("works again".parse().unwrap()),
+            hint: None,
         }];
         let now = protocol::stamp::parse(NOW).unwrap();
         let fault = "2026-03-02T11:59:00Z E cannot reach a.example:1: refused\n";

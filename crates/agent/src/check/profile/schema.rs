@@ -293,6 +293,8 @@ pub struct LogLine {
     pub cause: Cause,
     /// A later line that says that the fault has passed.
     pub cleared_by: Option<Pattern>,
+    /// What to do about it, where this product has its own way.
+    pub hint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -302,6 +304,7 @@ struct RawLogLine {
     cause: CauseName,
     example: String,
     cleared_by: Option<Pattern>,
+    hint: Option<String>,
 }
 
 impl TryFrom<RawLogLine> for LogLine {
@@ -318,6 +321,7 @@ impl TryFrom<RawLogLine> for LogLine {
             pattern: raw.pattern,
             cause: raw.cause.0,
             cleared_by: raw.cleared_by,
+            hint: raw.hint,
         })
     }
 }
