@@ -7,8 +7,10 @@
 //! bundles and for inventories.
 
 mod address;
+mod bare;
 mod block;
 mod entropy;
+mod foreign;
 mod name;
 mod program;
 mod prose;
@@ -33,6 +35,7 @@ pub fn redact(text: &str) -> (String, usize) {
         count: 0,
         program: None,
         has_login: false,
+        is_told: false,
         region: address::Region::default(),
         pair_end: 0,
         pair_value: None,
@@ -63,6 +66,8 @@ struct Scanner<'a> {
     program: Option<&'static Program>,
     /// Whether this line names a login or machine, as `.netrc` does.
     has_login: bool,
+    /// Whether this line has named a secret.
+    is_told: bool,
     /// The address we are in.
     region: address::Region,
     /// Up to here a `value` belongs to the name of a secret.
@@ -90,12 +95,15 @@ impl<'a> Scanner<'a> {
         let span = match byte {
             b'$' | b'{' => shape::hash(self.text, self.at),
             b'@' => address::login(self.text, self.kept, self.at),
+            b'*' | b'/' | b'[' => bare::login_line(self.text, self.at),
+            128.. => self.foreign(),
             _ => None,
         };
         match byte {
             b'\n' => {
                 self.program = None;
                 self.has_login = false;
+                self.is_told = false;
             }
             b'|' | b';' => self.program = None,
             b'}' => {
@@ -108,6 +116,21 @@ impl<'a> Scanner<'a> {
         if let Some(span) = span {
             self.replace(span);
         }
+    }
+
+    /// The secret behind a name in another language that begins here.
+    fn foreign(&mut self) -> Option<Span> {
+        let length = foreign::begins(self.text.get(self.at..)?)?;
+        self.is_told = true;
+        let before = self.text.get(..self.at)?;
+        Name {
+            text: self.text,
+            start: self.at,
+            end: self.at + length,
+            strength: Strength::Sure,
+            place: Place::of(before),
+        }
+        .assigned()
     }
 
     /// Replaces the text of `span`, and goes on behind it.
@@ -134,6 +157,12 @@ impl<'a> Scanner<'a> {
         let start = self.at + escape;
         let word = word.get(escape..).unwrap_or(word);
         let end = start + word.len();
+        self.at = start;
+        if let Some(span) = self.foreign() {
+            self.at = end;
+            self.replace(span);
+            return;
+        }
         self.at = end;
         let rest = self.text.get(end..).unwrap_or_default();
         let key = word
@@ -148,6 +177,7 @@ impl<'a> Scanner<'a> {
                 self.replace(span);
             }
         } else if let Some(span) = shape::secret(self.text, word, start)
+            .or_else(|| bare::secret(self.text, word, start, self.is_told))
             .or_else(|| self.flagged(word, end))
             .or_else(|| self.paired(word, start, end))
             .or_else(|| self.named(word, start, end))
@@ -157,6 +187,7 @@ impl<'a> Scanner<'a> {
         } else {
             self.program = program::find(word).or(self.program);
             self.has_login |= matches!(word, "machine" | "login");
+            self.is_told |= name::strength(word) == Some(Strength::Sure);
         }
     }
 
@@ -266,7 +297,7 @@ impl<'a> Scanner<'a> {
             return value::argument(text, end);
         }
         let is_alone = place == Place::Line || self.has_login;
-        prose::told(text, word, end).or_else(|| prose::spaced(text, word, end, is_alone))
+        prose::told(text, word, start, end).or_else(|| prose::spaced(text, word, end, is_alone))
     }
 
     /// The secret that is known by where the word stands.

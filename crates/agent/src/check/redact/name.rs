@@ -15,13 +15,25 @@ pub(super) enum Strength {
 }
 
 /// Parts of a name, anywhere in it.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 30] = [
     "password",
     "passwords",
     "passwd",
     "passphrase",
     "passcode",
     "passwort",
+    "kennwort",
+    "losungswort",
+    "wachtwoord",
+    "passord",
+    "adgangskode",
+    "senha",
+    "contrasena",
+    "motdepasse",
+    "heslo",
+    "haslo",
+    "salasana",
+    "parola",
     "pwd",
     "pw",
     "secret",

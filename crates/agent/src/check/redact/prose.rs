@@ -18,6 +18,8 @@ const ORDINARY: &str = "a about absent accepted again age already an and as at a
     on only optional or policy prompt protected protection quality request requests required reset \
     rejected rotation safe set stale still store strong than that the to too type unknown unset \
     update valid was weak when will with without wrong you your";
+/// What stands before "password" where the word behind it is the one that was given.
+const GIVERS: [&str; 4] = ["with ", "using ", "and ", "under "];
 /// Where files lie.
 const ROOTS: [&str; 14] = [
     "/dev/",
@@ -82,6 +84,22 @@ pub(super) fn is_tame(value: &str) -> bool {
             .all(|it| it.is_ascii_alphabetic() || matches!(it, b'-' | b'_'))
 }
 
+/// Whether a word mixes letters, digits and marks as no word of a sentence does.
+fn is_unlike_prose(word: &str) -> bool {
+    let has = |wanted: fn(&u8) -> bool| word.bytes().any(|it| wanted(&it));
+    let is_place =
+        word.contains(['/', '(', '[', '=', ':']) || word.starts_with(['<', '{', '$', '%']);
+    let names = ["sha", "md5", "bcrypt", "argon", "base64", "ssh", "v1", "v2"];
+    let is_name = names
+        .iter()
+        .any(|it| word.to_ascii_lowercase().contains(it));
+    word.len() >= 6
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
+        && !is_place
+        && !is_name
+}
+
 /// Whether a word is one of the language rather than a secret.
 pub(super) fn is_ordinary(word: &str) -> bool {
     let word = word.trim_matches(|it: char| it.is_ascii_punctuation());
@@ -95,9 +113,9 @@ pub(super) fn is_ordinary(word: &str) -> bool {
     word.is_empty() || is_known || has_ending
 }
 
-/// The secret in `password is X`, `password set to X`, `PASSWORD 'X'`, behind the name that ends at
-/// `end`.
-pub(super) fn told(text: &str, name: &str, end: usize) -> Option<Span> {
+/// The secret in `password is X`, `password set to X`, `PASSWORD 'X'`, `with password X failed`, behind the
+/// name at `start`, which ends at `end`.
+pub(super) fn told(text: &str, name: &str, start: usize, end: usize) -> Option<Span> {
     let rest = text.get(end..)?;
     let verb = [" is ", " was ", " set to ", " changed to ", " is: "]
         .into_iter()
@@ -108,8 +126,12 @@ pub(super) fn told(text: &str, name: &str, end: usize) -> Option<Span> {
     match verb {
         None if is_password && rest.starts_with([' ', '\t']) => {
             let mut rest = rest.trim_start_matches([' ', '\t']);
-            strip_quote(&mut rest)?;
-            value::argument(text, end)
+            let is_quoted = strip_quote(&mut rest).is_some();
+            let span = value::argument(text, end)?;
+            let value = text.get(span.start..span.end)?;
+            let before = text.get(..start)?;
+            let is_given = GIVERS.iter().any(|it| before.ends_with(it)) && !is_ordinary(value);
+            (is_quoted || is_given || is_unlike_prose(value)).then_some(span)
         }
         None => None,
         Some(verb) => {

@@ -12,7 +12,7 @@ const NEXT_BYTES_MAX: usize = 64;
 /// Marks of quotation; a backslash before them comes from JSON inside JSON.
 const QUOTES: [&str; 7] = ["\\\"", "\"", "\\'", "'", "`", "&quot;", "&#34;"];
 /// What stands between name and value. Longer ones come first.
-const SEPARATORS: [&str; 7] = ["=>", ":=", "==", "=", ":", ">", "\0"];
+const SEPARATORS: [&str; 9] = ["=>", ":=", "==", "=", ":", ">", "\0", "：", "＝"];
 /// The same, encoded for addresses, JSON and HTML.
 const ENCODED: [&str; 7] = [
     "%3d", "%3a", "%253d", "\\u003d", "\\u003a", "\\x3d", "&#61;",
@@ -81,8 +81,10 @@ impl Name<'_> {
             Some(">") if self.place != Place::Tag => return None,
             Some(separator) => rest = rest.get(separator.len()..)?,
         }
-        let is_spaced = rest.starts_with([' ', '\t']);
-        let is_key = separator == Some(":") && self.place == Place::Line;
+        // Full-width marks need no space.
+        let is_wide = separator.is_some_and(|it| !it.is_ascii());
+        let is_spaced = is_wide || rest.starts_with([' ', '\t']);
+        let is_key = (is_wide || separator == Some(":")) && self.place == Place::Line;
         if is_key {
             let end = self.text.len() - rest.len();
             let block = block::indented(self.text, self.start, end, self.strength);

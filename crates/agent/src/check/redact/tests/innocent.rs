@@ -39,6 +39,17 @@ request_id=0DA1E5C2-77C1-4A0B-9C2D-3A61F2B0C1AA trace=4bf92f3577b34da6a3ce929d0e
 digest=\"sha256-n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\"
 error=ThisIsAVeryLongIdentifierWithManyWords2AndNumbers3
 GET https://h:8443/x?mail=a@b.example 200; https://unpkg.example/react@18/x http://h:80/a@b
+0b7c5a543c714ff39e0b0f6d3d6a1a11
+2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae  file.tar.gz
+root:x:0:0:root:/root:/bin/bash
+www-data:x:33:
+fe80:1234:5:abcd:ef01:2345:6789:abcd and aa:12:34:56:78:9a
+1:2345:respawn:/sbin/getty 38400 tty1
+  1234:20240301:120000.123 agent #3 started [collector]
+echo hello | sudo tee /etc/motd; echo 1 | grep 1
+login with password authentication; use of password sha512crypt is fine; using password for bob
+密码错误 passwords are checked; пароль неверен
+/usr/lib/x.so:123:4:warning:unused
 mysql: [Warning] Using a password on the command line interface can be insecure.
 cost $1 and $2 and $HOME and ${HOME}",
     );

@@ -305,6 +305,92 @@ fn random_values_go_under_any_name() {
 }
 
 #[test]
+fn what_has_no_name_is_known_by_its_line() {
+    let hex = "0123456789abcdef".repeat(4);
+    let hex = hex.as_str();
+    hides(
+        &[
+            "{}",
+            "key file:\n{}\n",
+            "PSK agent7 = {}",
+            "psk: x {}\n",
+            "TLS PSK loaded: \"{}\"",
+        ],
+        &[hex],
+    );
+    hides(&["{}\n"], &[&*hex.repeat(2), &*hex.to_ascii_uppercase()]);
+    hides(
+        &[
+            "db.example:5432:app:bob:{}",
+            "*:*:*:bob:{}\n",
+            "localhost:*:*:postgres:{}\n10.0.0.7:5432:app:app_rw:{}\n",
+            "Nov 24 02:16:11 web-1 x[1]: wrote db:5432:app:bob:{}",
+        ],
+        &["hunter2", "p@ss,1;x", "a&b/c:d", "gehéim)9]!"],
+    );
+    hides(
+        &["{}", "token {} rejected", "sent by bot {}", "notify[7]: {}"],
+        &[
+            "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0",
+            "bot987654321:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc",
+        ]
+        .map(|it| it.split_once(':').unwrap().1)
+        .map(|it| format!("123456789:{it}"))
+        .each_ref()
+        .map(String::as_str),
+    );
+    assert!(
+        !redact("x bot987654321:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc")
+            .0
+            .contains("AAEh")
+    );
+}
+
+#[test]
+fn what_a_program_reads_or_a_sentence_tells_goes() {
+    hides(
+        &[
+            "echo {} | sudo -S ls",
+            "COMMAND=/bin/sh -c echo -n {} | sudo -kS systemctl restart x",
+            "echo '{}' | /usr/bin/sudo -u root -S id",
+            "echo {} | docker login --password-stdin registry.example",
+            "printf {} | cryptsetup open /dev/sdb x",
+            "login bob with password {} failed",
+            "connecting using password {} as bob",
+            "wrong password {} for bob",
+        ],
+        &["hunter2", "Tr0ub4dor"],
+    );
+}
+
+#[test]
+fn a_password_is_one_in_other_languages_too() {
+    hides(
+        &[
+            "Kennwort: {}",
+            "KENNWORT={}",
+            "Passwort: {}",
+            "密码: {}",
+            "密码：{}",
+            "数据库密码={}",
+            "用户口令: {}",
+            "パスワード: {}",
+            "비밀번호: {}",
+            "Пароль: {}",
+            "Contraseña: {}",
+            "contrasena={}",
+            "Mot de passe : {}",
+            "senha: {}",
+            "Hasło: {}",
+            "wachtwoord: {}",
+            "Lösenord: {}",
+            "{\"密码\": \"{}\"}",
+        ],
+        &["hunter2", "Tr0ub4dor3"],
+    );
+}
+
+#[test]
 fn texts_made_to_be_slow_are_not() {
     // Each would take minutes if what is behind every name were read to its end.
     for part in [
