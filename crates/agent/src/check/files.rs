@@ -1,6 +1,7 @@
 //! Ownership and permissions of the agent's files, and whether it can write its data.
 
 mod owner;
+mod places;
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -48,6 +49,7 @@ pub(super) fn probe(context: &Context) -> Verdict {
     findings.extend(immutable(subject));
     if agent_uid.is_none() {
         findings.extend(owner::logs(subject));
+        findings.extend(places::faults(subject));
     }
     if notes.is_empty() && findings.is_empty() {
         let dirs = subject.data_dirs.iter().map(|it| it.display().to_string());

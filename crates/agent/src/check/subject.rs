@@ -76,6 +76,8 @@ pub(crate) struct Subject {
     pub(crate) private_files: Vec<(PathBuf, u32)>,
     /// Its configuration files that exist, or that must.
     pub(crate) configs: Vec<ConfigFile>,
+    /// Places that its configuration and its profile name, whether they exist or not.
+    pub(crate) places: Vec<Place>,
     /// Its log files that exist.
     pub(crate) log_files: Vec<PathBuf>,
     /// Directories for its log files alone.
@@ -111,6 +113,14 @@ pub(crate) struct ConfigFile {
     pub(crate) check: Option<Vec<String>>,
     /// Whether that check needs root.
     pub(crate) check_as_root: bool,
+}
+
+/// A place that the agent uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    /// The setting that names it; `None`: it is the usual one.
+    pub(crate) key: Option<String>,
 }
 
 /// A port that the agent listens on.

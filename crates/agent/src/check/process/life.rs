@@ -137,7 +137,8 @@ pub(super) fn zombie(subject: &Subject) -> Option<Finding> {
         let of_this_host = namespace(&it.parent.to_string()) == ours;
         it.state == 'Z' && subject.has_process(&it.name) && of_this_host
     };
-    let it = all.iter().find(is_zombie)?;
+    // The first process of a container is often none that collects, and starts nothing again either.
+    let it = all.iter().find(|it| is_zombie(it) && it.parent != 1)?;
     let parent = all.iter().find(|other| other.pid == it.parent);
     let parent = parent.map_or("a process that cannot be seen", |it| it.name.as_str());
     let cause = Cause::AgentZombie;

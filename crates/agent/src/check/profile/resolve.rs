@@ -1,5 +1,7 @@
 //! A profile on this host: which of its files, units and servers there are.
 
+mod named;
+
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -75,6 +77,7 @@ pub(in crate::check) fn on_this_host(known: &Known, local: &Local) -> Subject {
         trial: profile.paths.trial,
         identity: profile.identity.as_ref().and_then(|it| places.first(it)),
         private_files: private_files(profile, &places),
+        places: named::places(profile, &places, &configs),
         configs,
         log_files: places.present(&profile.paths.logs),
         log_dirs: places.log_dirs(&profile.paths.logs),

@@ -7,7 +7,7 @@ use model::Cause;
 use protocol::answer::Finding;
 
 use super::super::probe::{Verdict, finding};
-use super::super::{Context, install, logs, procfs, program, why};
+use super::super::{Context, Subject, install, logs, procfs, program, why};
 
 /// What an agent said longer ago tells of an earlier end, in ms.
 const LAST_WORDS_AGE_MS: i64 = 24 * 3_600_000;
@@ -35,7 +35,8 @@ pub(super) fn look(context: &Context) -> Verdict {
     let mut findings = Vec::new();
     // What runs has found what it needs.
     let program = install::program(subject).filter(|_| !runs);
-    findings.extend(program.and_then(|it| program::fault(&it, false)));
+    findings.extend(program.as_deref().and_then(|it| program::fault(it, false)));
+    findings.extend(program.and_then(|_| user(subject)));
     if !runs {
         let lines = logs::last_words(subject, context.now_ms, LAST_WORDS_AGE_MS);
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -60,6 +61,33 @@ pub(super) fn look(context: &Context) -> Verdict {
         Boot::Unknown => "; what is started at boot is not known here",
     };
     Verdict::of(format!("script {}{known}", path.display()), findings)
+}
+
+/// None of the users as which it may run is among the host's accounts (passwd(5)).
+fn user(subject: &Subject) -> Option<Finding> {
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    let sources = std::fs::read_to_string("/etc/nsswitch.conf").unwrap_or_default();
+    judge_user(&subject.users, &accounts, &sources)
+}
+
+fn judge_user(users: &[String], accounts: &str, sources: &str) -> Option<Finding> {
+    let has = |name: &String| {
+        accounts
+            .lines()
+            .any(|it| it.split(':').next() == Some(name))
+    };
+    let line = sources.lines().find_map(|it| it.strip_prefix("passwd:"));
+    let local = ["files", "compat", "systemd"];
+    let is_local = line.is_none_or(|it| it.split_whitespace().all(|it| local.contains(&it)));
+    let first = users.first()?;
+    (is_local && !users.iter().any(has)).then(|| {
+        let evidence = format!(
+            "none of its users is in the accounts of this host: {}",
+            users.join(", ")
+        );
+        let cause = Cause::ServiceUserMissing;
+        finding(cause, cause.sentence(), vec![evidence], &[("USER", first)])
+    })
 }
 
 fn judge_mode(path: &Path, mode: u32) -> Option<Finding> {
@@ -128,6 +156,21 @@ mod tests {
         assert!(links(&["S20zabbix-agent2"]));
         assert!(!links(&[]), "nothing is known");
         assert!(judge_boot("x", &Boot::Unknown).is_none());
+    }
+
+    #[test]
+    fn an_agent_whose_user_is_gone_cannot_be_started() {
+        let users = ["zabbix".to_owned()];
+        let with = "root:x:0:0::/root:/bin/sh\nzabbix:x:115:120::/:/bin/false\n";
+        let without = "root:x:0:0::/root:/bin/sh\n";
+        assert!(judge_user(&users, with, "").is_none());
+        let found = judge_user(&users, without, "passwd: files systemd\n").unwrap();
+        assert_eq!(found.cause, Cause::ServiceUserMissing.code());
+        assert!(
+            judge_user(&users, without, "passwd: files sss\n").is_none(),
+            "not known here"
+        );
+        assert!(judge_user(&[], without, "").is_none());
     }
 
     #[test]
