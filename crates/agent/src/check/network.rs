@@ -118,6 +118,25 @@ impl Journey {
 
 /// All four steps to each server, side by side, the way that the agent goes.
 pub(super) async fn steps(context: Arc<Context>) -> Vec<Step> {
+    let mut steps = to_servers(context).await;
+    // Agents speak to their own parts, to name servers and proxies of the host by it.
+    if let Some(first) = steps.first_mut()
+        && route::is_loopback_down()
+    {
+        let summary = "The loopback interface lo is down: the host cannot reach itself.";
+        let evidence = vec!["lo is not up".to_owned()];
+        let known = [("INTERFACE", "lo")];
+        first.verdict.add(vec![finding(
+            Cause::InterfaceDown,
+            summary,
+            evidence,
+            &known,
+        )]);
+    }
+    steps
+}
+
+async fn to_servers(context: Arc<Context>) -> Vec<Step> {
     let targets = &context.subject.targets;
     if targets.is_empty() {
         return Journey::new().ends("it is not known which server the agent talks to");

@@ -220,6 +220,18 @@ fn parse_neighbours(text: &str) -> Vec<Neighbour> {
     text.lines().skip(1).filter_map(parse).collect()
 }
 
+/// Whether the host cannot reach itself.
+pub(super) fn is_loopback_down() -> bool {
+    let flags = std::fs::read_to_string("/sys/class/net/lo/flags").unwrap_or_default();
+    are_down(&flags)
+}
+
+/// Flags of an interface as sysfs shows them.
+fn are_down(flags: &str) -> bool {
+    let flags = u64::from_str_radix(flags.trim().trim_start_matches("0x"), 16);
+    flags.is_ok_and(|it| it & INTERFACE_UP == 0)
+}
+
 fn links() -> Vec<Link> {
     let folder = Path::new("/sys/class/net");
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -254,6 +266,13 @@ mod tests {
         fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000002 00000000 00000001     eth0\n\
         00000000000000000000000000000000 00 00000000000000000000000000000000 00 fd000000000000000000000000000001 00000400 00000003 00000000 00000003     eth0\n\
         00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n";
+
+    #[test]
+    fn an_interface_is_down_by_its_flags() {
+        assert!(are_down("0x8\n"));
+        assert!(!are_down("0x9\n"));
+        assert!(!are_down(""), "nothing is known");
+    }
 
     #[test]
     fn the_most_specific_route_counts() {
