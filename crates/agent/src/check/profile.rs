@@ -172,10 +172,14 @@ impl Profiles {
         if let Some(fault) = self.faults.get(name) {
             return Err(fault.clone().into());
         }
-        self.known.get(name).ok_or_else(|| Error::Unknown {
+        // It may lie in the directory that was not looked into.
+        let refused = self.faults.get("").cloned().map(Error::from);
+        let unknown = || Error::Unknown {
             name: name.escape_debug().to_string(),
             known: self.known.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
+        };
+        let known = self.known.get(name);
+        known.ok_or_else(|| refused.unwrap_or_else(unknown))
     }
 
     /// All profiles, by name.
@@ -203,16 +207,25 @@ impl Profile {
                 "others could change it: {what}; chown root and chmod go-w it"
             )));
         }
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         file.take(PROFILE_BYTES_MAX + 1)
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .map_err(failed)?;
-        if u64::try_from(text.len()).is_ok_and(|it| it > PROFILE_BYTES_MAX) {
+        if u64::try_from(bytes.len()).is_ok_and(|it| it > PROFILE_BYTES_MAX) {
             return Err(fault(format!(
                 "it is larger than {PROFILE_BYTES_MAX} bytes"
             )));
         }
-        Self::parse(path, &text)
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let sound = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let sound = String::from_utf8_lossy(sound);
+            Fault::Text {
+                path: path.to_owned(),
+                line: line_at(&sound, sound.len()),
+                message: "this line is not UTF-8".to_owned(),
+            }
+        })?;
+        Self::parse(path, text)
     }
 
     /// Reads a profile's text; `path` names it, and its stem must be the profile's name.
@@ -227,7 +240,8 @@ impl Profile {
         };
         let profile: Self = toml::from_str(text).map_err(|error| {
             let line = line_at(text, error.span().map_or(0, |it| it.start));
-            wrong(line, error.message().trim_end().replace('\n', ", "))
+            let message = error.message().trim_end().replace('\n', ", ");
+            wrong(line, misplaced(&message).unwrap_or(message))
         })?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let name = profile.name.as_str();
@@ -247,6 +261,17 @@ impl Profile {
         };
         Err(wrong(1, why))
     }
+}
+
+/// What to say of a key of the whole profile that stands below a table: it would be that table's.
+fn misplaced(message: &str) -> Option<String> {
+    let key = message.strip_prefix("unknown field `")?.split('`').next()?;
+    let is_top = schema::TOP_LEVEL.contains(&key);
+    is_top.then(|| {
+        format!(
+            "{message}; if that of the profile is meant, `{key}` belongs above the first line in brackets"
+        )
+    })
 }
 
 /// A profile as it is written.

@@ -17,6 +17,28 @@ const CPU_PERCENT: u64 = 80;
 /// Share of its descriptors that a profile without a limit allows, in percent.
 const DESCRIPTORS_PERCENT: u64 = 90;
 
+/// Keys of a profile that are no table's.
+pub(super) const TOP_LEVEL: [&str; 18] = [
+    "name",
+    "title",
+    "sources",
+    "packages",
+    "programs",
+    "users",
+    "identity",
+    "conflicts",
+    "service",
+    "process",
+    "paths",
+    "config",
+    "private",
+    "listens",
+    "endpoints",
+    "log_lines",
+    "paused",
+    "limits",
+];
+
 /// What a check has to know of one agent product.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

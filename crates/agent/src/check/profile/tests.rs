@@ -35,6 +35,31 @@ fn every_built_in_profile_is_sound() {
 }
 
 #[test]
+fn a_refused_directory_is_why_a_profile_of_the_hosts_own_is_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.toml"), SOUND).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), open).unwrap();
+    let profiles = Profiles::load(dir.path());
+    let why = profiles.find("x").unwrap_err().to_string();
+    assert!(why.contains("0777") && why.contains("chmod go-w"), "{why}");
+    assert!(
+        profiles.find("sshd").is_ok(),
+        "a built-in one needs no directory"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_named_by_their_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.toml");
+    std::fs::write(&path, [SOUND.as_bytes(), b"# caf\xe9\n"].concat()).unwrap();
+    let why = Profile::read(&path).unwrap_err().to_string();
+    assert!(why.ends_with("x.toml:6: this line is not UTF-8"), "{why}");
+}
+
+#[test]
 fn a_fault_names_file_line_and_what_would_be_right() {
     for (faulty, line, why) in [
         (
@@ -43,6 +68,11 @@ fn a_fault_names_file_line_and_what_would_be_right() {
             "unknown field `name`, expected one of `names`",
         ),
         ("[process]\nnames = \"xd\"\n", 5, "expected a sequence"),
+        (
+            "[process]\nnames = [\"xd\"]\nlimits.memory_mib = 5\n",
+            6,
+            "`limits` belongs above the first line in brackets",
+        ),
         ("[process]\n", 1, "`names` or `scripts`"),
         ("[process]\nnames = [\"\"]\n", 1, "`names` or `scripts`"),
         (

@@ -67,6 +67,9 @@ struct Host {
     online: bool,
 }
 
+/// What is said where nothing would run.
+const NOBODY: &str = "no host of that task has a cause with this fix";
+
 /// What would run where.
 #[derive(Debug, Default)]
 pub(super) struct Remedy {
@@ -111,6 +114,10 @@ impl Remedy {
         })
     }
 
+    fn is_empty(&self) -> bool {
+        self.by_command.is_empty() && self.left_out.is_empty()
+    }
+
     fn value(&self, wanted: Wanted) -> Value {
         let commands: Vec<Value> = self
             .by_command
@@ -141,6 +148,9 @@ impl Remedy {
                 more => format!(" and {more} more"),
             };
             lines.push(format!("  hosts  │ {}{more}", names.join(", ")));
+        }
+        if self.is_empty() {
+            lines.push(NOBODY.to_owned());
         }
         for (why, hosts) in &self.left_out {
             lines.push(format!("left out: {}, where {why}", count(*hosts, "host")));
@@ -217,6 +227,9 @@ pub(super) fn is_agreed(
 ) -> anyhow::Result<bool> {
     if dry_run && ui.format() != Format::Table {
         ui.value(&remedy.value(wanted))?;
+        if remedy.is_empty() {
+            ui.say(NOBODY);
+        }
         return Ok(false);
     }
     for line in remedy.lines(wanted) {
@@ -226,7 +239,7 @@ pub(super) fn is_agreed(
         return Ok(false);
     }
     if remedy.by_command.is_empty() {
-        bail!("no host of that check needs this fix");
+        bail!("there is no host to run it on");
     }
     let unattended = wanted.fix.action().is_some_and(|it| it.unattended);
     if yes && unattended {
@@ -285,6 +298,12 @@ mod tests {
             remedy.add(detail, wanted, wanted.fix.action().unwrap());
         }
         remedy
+    }
+
+    #[test]
+    fn where_no_host_has_such_a_cause_that_is_said() {
+        let lines = Remedy::default().lines(wanted("1103").unwrap());
+        assert_eq!(lines.last().map(String::as_str), Some(NOBODY));
     }
 
     #[test]
