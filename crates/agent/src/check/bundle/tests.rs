@@ -108,6 +108,7 @@ async fn a_link_in_the_agents_log_directory_brings_no_file_that_only_root_may_re
     let context = Arc::new(Context {
         subject,
         detected: Arc::default(),
+        running: Arc::default(),
         problem: "crash".into(),
         deep: false,
         clock_offset_ms: None,
