@@ -23,6 +23,7 @@ mod database_tls;
 mod disk;
 mod fix;
 mod foreign;
+mod hostile;
 mod house;
 mod inventory;
 mod labels;

@@ -26,7 +26,8 @@ impl Gate {
     }
 }
 
-fn runs(pid: &str) -> bool {
+/// Whether it runs; one that has ended and that nobody has waited for does not.
+pub(crate) fn runs(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|it| !it.contains(") Z "))
 }
@@ -82,7 +83,7 @@ async fn a_command_answers_with_its_exit_code_and_output() {
     let (_, detail) = outcome(&server, json!({"command": "id", "runAs": "nobody-here"})).await;
     assert_eq!(
         (detail.status.as_str(), detail.reason.as_str()),
-        ("FAIL", "not_started")
+        ("FAIL", "no_such_user")
     );
     assert!(detail.message.contains("nobody-here"), "{}", detail.message);
 
@@ -98,7 +99,7 @@ async fn a_command_answers_with_its_exit_code_and_output() {
     let (_, detail) = outcome(&server, json!({"command": "/no/such/program", "args": []})).await;
     assert_eq!(
         (detail.status.as_str(), detail.reason.as_str()),
-        ("FAIL", "not_started")
+        ("FAIL", "no_such_program")
     );
     assert!(
         detail.message.contains("/no/such/program"),

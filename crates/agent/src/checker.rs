@@ -285,6 +285,7 @@ fn watched(local: &Local, show: &Show, seen: Arc<Seen>) -> Executor {
     let worker = Worker {
         local: local.clone(),
         policy: Arc::new(reading_only()),
+        cgroups: None,
     };
     let show = Arc::clone(show);
     Arc::new(move |job| {

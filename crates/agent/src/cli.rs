@@ -18,6 +18,7 @@ use crate::checker;
 use crate::config::{DATA_DIR, DataDir, POLICY_FILE};
 use crate::connect::{self, Route};
 use crate::policy::{self, Policy};
+use crate::runner::Cgroups;
 use crate::session::{self, Agent, chain};
 
 mod check;
@@ -96,6 +97,10 @@ struct RunArgs {
     /// Where this host's own profiles lie.
     #[arg(long, value_name = "DIR", default_value = PROFILES_DIR)]
     profiles: PathBuf,
+    /// The control group (cgroup v2) below which commands get theirs; `none`: they get none. Without
+    /// this option one that the host hands to its agent: below its root, or with `Delegate=yes`.
+    #[arg(long, value_name = "DIR")]
+    cgroup: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -223,10 +228,32 @@ async fn enrol(args: EnrolArgs) -> Result<u8, Failure> {
 
 async fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (policy, holds) = policy_of(args.policy.as_deref(), Path::new(POLICY_FILE))?;
-    let mut agent = Agent::open(DataDir::new(&args.data), policy, &args.profiles)?;
+    let cgroups = cgroups_of(args.cgroup.as_deref())?;
+    let data = DataDir::new(&args.data);
+    let mut agent = Agent::open(data, policy, &args.profiles, cgroups)?;
     agent.say_policy(holds);
     agent.run(told_to_stop()?).await;
     Ok(0)
+}
+
+/// The named control group, or else one that the host hands over.
+fn cgroups_of(named: Option<&Path>) -> Result<Option<Cgroups>, Failure> {
+    let found = match named {
+        None => Cgroups::find(),
+        Some(dir) if dir == Path::new("none") => None,
+        Some(dir) => Some(Cgroups::below(dir).map_err(|error| Failure {
+            code: USAGE,
+            line: format!("--cgroup {}: {error}", dir.display()),
+        })?),
+    };
+    tracing::info!(
+        "{}",
+        found.as_ref().map_or_else(
+            || "commands have no control groups: their processes are limited one by one".to_owned(),
+            Cgroups::summary
+        )
+    );
+    Ok(found)
 }
 
 /// The named policy, or else the usual one if there is one; and a line that says which holds.

@@ -298,9 +298,8 @@ mod tests {
     fn command(run_as: Option<&str>) -> Work {
         Work::Ops(OpsWork {
             command: "id".into(),
-            args: None,
             run_as: run_as.map(Into::into),
-            env: std::collections::BTreeMap::default(),
+            ..OpsWork::default()
         })
     }
 

@@ -8,14 +8,24 @@
 //! Called by the session for `CLIENT_DEV_OPS`.
 
 mod capture;
+mod cgroup;
+mod child;
+mod confine;
 mod group;
+mod handed;
 mod start;
 mod tree;
 
-use std::{future::Future, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{
+    future::Future, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc,
+    time::Duration,
+};
 
 use model::{Reason, Verdict};
-use protocol::{answer::OpsReport, work::OpsWork};
+use protocol::{
+    answer::{Limited, OpsReport},
+    work::OpsWork,
+};
 use rustix::process::Signal;
 use tokio::{
     process::Child,
@@ -25,9 +35,11 @@ use tokio::{
 use crate::journal::Mark;
 use crate::progress::Progress;
 use capture::Streams;
+use cgroup::Cgroup;
 use tracing::warn;
 use tree::Tree;
 
+pub use cgroup::Cgroups;
 pub use group::Group;
 
 /// Time that the pipes have to close after the command ended, for output that is on its way.
@@ -35,8 +47,8 @@ const PIPES_CLOSE: Duration = Duration::from_secs(1);
 /// Time that killed processes have to be gone; one in an uninterruptible call may take longer.
 const KILLED_GONE: Duration = Duration::from_secs(2);
 
-/// What one command may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What one command may use besides what its order says.
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Wall time.
     pub deadline: Duration,
@@ -44,11 +56,17 @@ pub struct Limits {
     pub grace: Duration,
     /// Part of each output stream that is kept, in bytes.
     pub output_bytes_max: usize,
-    /// Length of an output stream at which the command is stopped, in bytes.
-    pub stream_bytes_max: u64,
-    /// Address space of each of its processes, in bytes; `None`: no limit of ours. Set right after
-    /// the start: a process that the command starts earlier than that has no limit.
-    pub memory_bytes_max: Option<u64>,
+    /// Where its control group is made; `None`: it has none.
+    pub place: Option<Place>,
+}
+
+/// Where a command's control group is made, and what it is called.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The place of all groups.
+    pub cgroups: Arc<Cgroups>,
+    /// A name that no other command has.
+    pub name: String,
 }
 
 impl Default for Limits {
@@ -57,8 +75,7 @@ impl Default for Limits {
             deadline: Duration::from_millis(model::limits::TASK_TIMEOUT_MS_DEFAULT.unsigned_abs()),
             grace: Duration::from_secs(2),
             output_bytes_max: model::limits::OUTPUT_BYTES_MAX,
-            stream_bytes_max: 1 << 30,
-            memory_bytes_max: None,
+            place: None,
         }
     }
 }
@@ -70,8 +87,8 @@ pub struct RunEnd {
     pub verdict: Verdict,
     /// Why it is not a success.
     pub reason: Reason,
-    /// Exit and output.
-    pub report: OpsReport,
+    /// Exit and output; `None`: nothing was started.
+    pub report: Option<OpsReport>,
     /// One line for a person.
     pub message: String,
 }
@@ -84,8 +101,8 @@ enum Stop {
     Output,
 }
 
-/// Runs one command in its own process group, with nothing to read on its standard input, in `/`
-/// and with a minimal environment. The whole tree is killed when `cancel` resolves, at the deadline
+/// Runs one command in a session and a control group of its own, with a minimal environment, and with
+/// nothing to read on its standard input but what its order brings. The whole tree is killed when `cancel` resolves, at the deadline
 /// and when a stream grows over its limit. What it writes is told to `progress`. Dropping the future kills it too. Where this process is
 /// killed, a later one finds the command by the [`Group`] in `mark`.
 pub async fn run(
@@ -105,7 +122,11 @@ pub async fn run(
     {
         warn!(error = %error, "a command's process group cannot be noted");
     }
-    let stop = running.watch(limits, cancel).await;
+    let stream_bytes_max = work.limits.output_bytes;
+    let stream_bytes_max = stream_bytes_max.unwrap_or(model::limits::STREAM_BYTES_MAX);
+    let stop = running
+        .watch(limits.deadline, stream_bytes_max, cancel)
+        .await;
     let leftovers = match stop {
         Some(_) => {
             running.stop(limits.grace).await;
@@ -113,9 +134,26 @@ pub async fn run(
         }
         None => running.sweep().await,
     };
-    let (verdict, reason, mut message) = judge(stop, running.status, limits);
+    let reached = running.reached(stop);
+    let end = End {
+        stop,
+        status: running.status,
+        reached: &reached,
+        deadline: limits.deadline,
+        stream_bytes_max,
+    };
+    let (verdict, reason, mut message) = end.judge();
     if leftovers {
         message.push_str("; what it left running in its process group was ended");
+    }
+    if let (Some(place), Some(group)) = (&limits.place, running.tree.cgroup()) {
+        let remain = group.pids().len();
+        if remain > 0 {
+            message.push_str(&format!(
+                "; {remain} of its processes run on in sessions of their own"
+            ));
+        }
+        place.cgroups.give_up(group);
     }
     let status = running.status;
     let (stdout, stderr) = running.streams.finish();
@@ -125,11 +163,12 @@ pub async fn run(
         stdout,
         stderr,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        limits: reached,
     };
     RunEnd {
         verdict,
         reason,
-        report,
+        report: Some(report),
         message,
     }
 }
@@ -141,13 +180,20 @@ struct Running {
     streams: Streams,
     /// How the command itself ended; `None`: not yet, or it could not be learnt.
     status: Option<ExitStatus>,
+    /// The limits that it runs under.
+    limits: Vec<Limited>,
 }
 
 impl Running {
     /// Reads the output until the command ends (`None`) or has to be stopped.
-    async fn watch(&mut self, limits: &Limits, cancel: impl Future<Output = ()>) -> Option<Stop> {
+    async fn watch(
+        &mut self,
+        deadline: Duration,
+        stream_bytes_max: u64,
+        cancel: impl Future<Output = ()>,
+    ) -> Option<Stop> {
         tokio::pin!(cancel);
-        let deadline = sleep(limits.deadline);
+        let deadline = sleep(deadline);
         tokio::pin!(deadline);
         let mut is_open = true;
         loop {
@@ -160,7 +206,7 @@ impl Running {
                 }
                 () = &mut cancel => return Some(Stop::Cancelled),
                 () = &mut deadline => return Some(Stop::Deadline),
-                drained = self.streams.drain(limits.stream_bytes_max), if is_open => {
+                drained = self.streams.drain(stream_bytes_max), if is_open => {
                     if drained.is_err() {
                         return Some(Stop::Output);
                     }
@@ -192,6 +238,21 @@ impl Running {
         leftovers
     }
 
+    /// The limits, with what is known of whether the command came up against them.
+    fn reached(&self, stop: Option<Stop>) -> Vec<Limited> {
+        let mut limits = self.limits.clone();
+        let group = self.tree.cgroup();
+        for limit in &mut limits {
+            limit.reached = match (limit.name.as_str(), limit.by.as_str()) {
+                ("memoryBytes", "cgroup") => group.is_some_and(Cgroup::ran_out_of_memory),
+                ("pids", "cgroup") => group.is_some_and(Cgroup::was_denied_pids),
+                ("outputBytes", _) => matches!(stop, Some(Stop::Output)),
+                _ => false,
+            };
+        }
+        limits
+    }
+
     /// Waits until the command, its tree and its pipes have ended, at most for `limit`.
     async fn settle(&mut self, limit: Duration) {
         let ended = async {
@@ -216,54 +277,82 @@ fn not_started(error: &start::Error) -> RunEnd {
     }
     RunEnd {
         verdict: Verdict::Fail,
-        reason: Reason::NotStarted,
-        report: OpsReport::default(),
+        reason: error.reason(),
+        report: None,
         message,
     }
 }
 
-fn judge(
+/// What is known of how a command ended.
+struct End<'a> {
     stop: Option<Stop>,
     status: Option<ExitStatus>,
-    limits: &Limits,
-) -> (Verdict, Reason, String) {
-    match stop {
-        Some(Stop::Deadline) => (
-            Verdict::Timeout,
-            Reason::Deadline,
-            format!("stopped after {} ms", limits.deadline.as_millis()),
-        ),
-        Some(Stop::Cancelled) => (
-            Verdict::Fail,
-            Reason::Cancelled,
-            "stopped: cancelled".to_owned(),
-        ),
-        Some(Stop::Output) => (
-            Verdict::Fail,
-            Reason::LimitExceeded,
-            format!(
-                "stopped: it wrote more than {} bytes",
-                limits.stream_bytes_max
+    reached: &'a [Limited],
+    deadline: Duration,
+    stream_bytes_max: u64,
+}
+
+impl End<'_> {
+    fn judge(&self) -> (Verdict, Reason, String) {
+        let fail = |reason, message: String| (Verdict::Fail, reason, message);
+        match self.stop {
+            Some(Stop::Deadline) => {
+                let message = format!("stopped after {} ms", self.deadline.as_millis());
+                (Verdict::Timeout, Reason::Deadline, message)
+            }
+            Some(Stop::Cancelled) => fail(Reason::Cancelled, "stopped: cancelled".to_owned()),
+            Some(Stop::Output) => fail(
+                Reason::LimitExceeded,
+                format!(
+                    "stopped: it wrote more than {} bytes",
+                    self.stream_bytes_max
+                ),
             ),
-        ),
-        None => match status.map(|status| (status.code(), status.signal())) {
-            Some((Some(0), _)) => (Verdict::Success, Reason::None, "exit code 0".to_owned()),
-            Some((Some(code), _)) => (
-                Verdict::Fail,
+            None => self.by_itself(),
+        }
+    }
+
+    fn by_itself(&self) -> (Verdict, Reason, String) {
+        let Some(status) = self.status else {
+            let message = "how the command ended could not be learnt".to_owned();
+            return (Verdict::Fail, Reason::AgentFault, message);
+        };
+        let (reason, how) = match (status.code(), status.signal()) {
+            (Some(0), _) => (Reason::None, "exit code 0".to_owned()),
+            (Some(code), _) => (
                 Reason::ExitCode,
                 format!("the command ended with exit code {code}"),
             ),
-            Some((None, Some(signal))) => (
-                Verdict::Fail,
+            (None, signal) => (
                 Reason::Signal,
-                format!("the command was ended by signal {signal}"),
+                format!(
+                    "the command was ended by signal {}",
+                    signal.unwrap_or_default()
+                ),
             ),
-            Some((None, None)) | None => (
+        };
+        let max = |name| {
+            let limit = self.reached.iter().find(|it| it.reached && it.name == name);
+            limit.map(|it| it.max)
+        };
+        if reason == Reason::None {
+            let denied = max("pids")
+                .map(|it| format!("{how}, though it was denied more than {it} processes"));
+            return (Verdict::Success, reason, denied.unwrap_or(how));
+        }
+        match (max("memoryBytes"), max("pids")) {
+            (Some(bytes), _) => (
                 Verdict::Fail,
-                Reason::AgentFault,
-                "how the command ended could not be learnt".to_owned(),
+                Reason::OutOfMemory,
+                format!("the kernel ended it: it wanted more than {bytes} bytes of memory ({how})"),
             ),
-        },
+            (None, Some(pids)) => (
+                Verdict::Fail,
+                Reason::PidsLimit,
+                format!("it was denied more than {pids} processes ({how})"),
+            ),
+            (None, None) => (Verdict::Fail, reason, how),
+        }
     }
 }
 

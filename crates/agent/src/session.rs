@@ -21,6 +21,7 @@ use crate::connect::{self, Route};
 use crate::identity::{self, AgentKey, Identity};
 use crate::journal::{self, Journal};
 use crate::policy::Policy;
+use crate::runner::Cgroups;
 use crate::work::Worker;
 use crate::{check, config, inventory};
 
@@ -38,6 +39,7 @@ use link::{Greeted, Link};
 
 pub use enrol::enrol;
 pub use state::State;
+pub(crate) use state::Until;
 
 /// Time that running work has to end when the agent stops.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
@@ -122,15 +124,6 @@ impl Error {
     }
 }
 
-/// When to stop serving.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// Only when told to.
-    Stopped,
-    /// When some work was done and the node has its result.
-    Settled,
-}
-
 /// An enrolled agent.
 pub struct Agent {
     identity: Identity,
@@ -147,11 +140,16 @@ pub struct Agent {
 
 impl Agent {
     /// Opens an agent on its data directory, which no other process may use meanwhile. `profiles` is
-    /// where the host's own profiles lie.
+    /// where the host's own profiles lie, `cgroups` where commands get their control groups.
     ///
     /// # Errors
     /// Not enrolled, the directory is taken or damaged, or no TLS can be set up.
-    pub fn open(data: DataDir, policy: Policy, profiles: &Path) -> Result<Self, Error> {
+    pub fn open(
+        data: DataDir,
+        policy: Policy,
+        profiles: &Path,
+        cgroups: Option<Cgroups>,
+    ) -> Result<Self, Error> {
         vet(&data)?;
         let identity = Identity::load(&data)?;
         let local = check::Local {
@@ -164,6 +162,7 @@ impl Agent {
         let worker = Worker {
             local,
             policy: Arc::clone(&policy),
+            cgroups: cgroups.map(Arc::new),
         };
         let executor: Executor = Arc::new(move |job| Box::pin(worker.clone().execute(job)));
         Self::with(data, identity, policy, executor, Backoff::new())

@@ -20,7 +20,7 @@ use crate::inventory;
 use crate::journal::Mark;
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::runner;
+use crate::runner::{self, Cgroups, Place};
 
 /// Why work is stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub struct Worker {
     pub local: Local,
     /// The host's policy.
     pub policy: Arc<Policy>,
+    /// Where commands get their control groups.
+    pub cgroups: Option<Arc<Cgroups>>,
 }
 
 impl Worker {
@@ -110,8 +112,13 @@ impl Worker {
         };
         match job.work {
             Work::Ops(work) => {
+                let place = self.cgroups.clone().map(|cgroups| Place {
+                    cgroups,
+                    name: job.leaf.to_string(),
+                });
                 let (mark, progress) = (job.mark.as_ref(), &job.progress);
-                self.ops(&work, job.time_left, mark, progress, stop).await
+                self.ops(&work, job.time_left, place, mark, progress, stop)
+                    .await
             }
             Work::Check(work) => {
                 let offset = job.clock_offset_ms;
@@ -156,6 +163,7 @@ impl Worker {
         &self,
         work: &OpsWork,
         left: Duration,
+        place: Option<Place>,
         mark: Option<&Mark>,
         progress: &Progress,
         stop: impl Future<Output = Stop>,
@@ -164,6 +172,7 @@ impl Worker {
         let limits = runner::Limits {
             deadline: allowed.map_or(left, |it| it.min(left)),
             output_bytes_max: self.policy.output_bytes_max,
+            place,
             ..runner::Limits::default()
         };
         let mut stopped = None;
@@ -176,7 +185,7 @@ impl Worker {
             reason: end.reason,
             answer: Answer {
                 message: end.message,
-                ops: Some(end.report),
+                ops: end.report,
                 ..Answer::default()
             },
             bundle: None,
@@ -282,9 +291,7 @@ mod tests {
             leaf: RootId::new(UnixMillis(0), [0; 6]).leaf(1),
             work: Work::Ops(OpsWork {
                 command: "sleep 1000".into(),
-                args: None,
-                run_as: None,
-                env: std::collections::BTreeMap::default(),
+                ..OpsWork::default()
             }),
             time_left,
             clock_offset_ms: None,
@@ -293,11 +300,16 @@ mod tests {
             progress: Progress::default(),
             stop: stopped,
         };
+        let worker = Worker {
+            local,
+            policy,
+            cgroups: None,
+        };
         if let Some(stop) = stop {
             sender.send(stop).unwrap();
-            return Worker { local, policy }.execute(job).await;
+            return worker.execute(job).await;
         }
-        let finished = Worker { local, policy }.execute(job).await;
+        let finished = worker.execute(job).await;
         drop(sender);
         finished
     }

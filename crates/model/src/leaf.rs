@@ -3,7 +3,11 @@
 //! [`LeafState::next`] is the only place where a leaf's status changes. It treats repeated and late
 //! news as "no change", because agents resend until they are acknowledged and final stays final.
 
+mod reason;
+
 use crate::UnixMillis;
+
+pub use reason::Reason;
 
 /// Where a leaf stands. The number of each is stored: append only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,121 +97,6 @@ pub enum Dispatch {
     Auto = 0,
     /// By a command that a person pastes on the host.
     Manual = 1,
-}
-
-/// Why a leaf ended. The number of each is stored: append only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Reason {
-    /// It has not ended, or ended well.
-    #[default]
-    None = 0,
-    /// The command ended with an exit code other than 0.
-    ExitCode = 1,
-    /// The command was ended by a signal.
-    Signal = 2,
-    /// Cancelled.
-    Cancelled = 3,
-    /// The agent was restarted while the work ran; it was not run again.
-    AgentRestarted = 4,
-    /// The order never reached the host before the deadline.
-    NeverDelivered = 5,
-    /// The host had the order and did not finish before the deadline.
-    Deadline = 6,
-    /// The manual command was issued and nobody's run of it reported before the deadline.
-    ManualNotRun = 7,
-    /// The host's local policy, or the agent itself, refused the order.
-    Refused = 8,
-    /// The work could not be started.
-    NotStarted = 9,
-    /// The work ran over one of its limits and was stopped.
-    LimitExceeded = 10,
-    /// The agent failed to do the work.
-    AgentFault = 11,
-    /// The order was sent and the host never confirmed that it has it: it may have run.
-    NotConfirmed = 12,
-    /// Too many other leaves of its root had failed before it was handed out.
-    Stopped = 13,
-}
-
-impl Reason {
-    /// All reasons, in order of number.
-    pub const ALL: [Self; 14] = [
-        Self::None,
-        Self::ExitCode,
-        Self::Signal,
-        Self::Cancelled,
-        Self::AgentRestarted,
-        Self::NeverDelivered,
-        Self::Deadline,
-        Self::ManualNotRun,
-        Self::Refused,
-        Self::NotStarted,
-        Self::LimitExceeded,
-        Self::AgentFault,
-        Self::NotConfirmed,
-        Self::Stopped,
-    ];
-
-    /// The stable word on the wire.
-    #[must_use]
-    pub const fn wire(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::ExitCode => "exit_code",
-            Self::Signal => "signal",
-            Self::Cancelled => "cancelled",
-            Self::AgentRestarted => "agent_restarted",
-            Self::NeverDelivered => "never_delivered",
-            Self::Deadline => "deadline",
-            Self::ManualNotRun => "manual_not_run",
-            Self::Refused => "refused",
-            Self::NotStarted => "not_started",
-            Self::LimitExceeded => "limit_exceeded",
-            Self::AgentFault => "agent_fault",
-            Self::NotConfirmed => "not_confirmed",
-            Self::Stopped => "stopped",
-        }
-    }
-
-    /// The sentence for a person.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::ExitCode => "the command ended with an exit code other than 0",
-            Self::Signal => "the command was ended by a signal",
-            Self::Cancelled => "cancelled",
-            Self::AgentRestarted => "agent restarted while running; not run again",
-            Self::NeverDelivered => "never delivered: the host was not connected in time",
-            Self::Deadline => "the host did not finish before the deadline",
-            Self::ManualNotRun => "nobody ran the manual command before the deadline",
-            Self::Refused => "refused by the host",
-            Self::NotStarted => "could not be started",
-            Self::LimitExceeded => "stopped at one of its limits",
-            Self::AgentFault => "the agent failed to do the work",
-            Self::NotConfirmed => "the order was sent and the host never confirmed it",
-            Self::Stopped => "not handed out: too many other hosts of the task had failed",
-        }
-    }
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// From the stored number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.number() == number)
-    }
-
-    /// From the word on the wire.
-    #[must_use]
-    pub fn from_wire(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.wire() == text)
-    }
 }
 
 /// How the work ended, in the host's own words.
@@ -488,7 +377,7 @@ mod tests {
             assert_eq!(Status::from_number(status.number()), Some(status));
             assert_eq!(Status::from_wire(status.wire()), Some(status));
         }
-        for reason in Reason::ALL {
+        for reason in Reason::ALL.iter().copied() {
             assert_eq!(Reason::from_number(reason.number()), Some(reason));
             assert_eq!(Reason::from_wire(reason.wire()), Some(reason));
         }

@@ -96,8 +96,32 @@ pub const LISTINGS_MAX: usize = 16;
 pub const LISTING_MS: i64 = 60_000;
 /// Part of each output stream of a command that is kept: half from its head, half from its tail.
 pub const OUTPUT_BYTES_MAX: usize = 64 << 10;
-/// Longest command, in bytes.
+/// Longest command with its arguments and environment, in bytes.
 pub const COMMAND_BYTES_MAX: usize = 64 << 10;
+/// Longest script, in bytes.
+pub const SCRIPT_BYTES_MAX: usize = 64 << 10;
+/// Longest standard input of a command, in bytes.
+pub const STDIN_BYTES_MAX: usize = 64 << 10;
+/// Longest path of a working directory, in bytes: that of Linux.
+pub const DIRECTORY_BYTES_MAX: usize = 4_096;
+/// Least memory that a command can be limited to, in bytes: a shell starts in it.
+pub const COMMAND_MEMORY_BYTES_MIN: u64 = 8 << 20;
+/// Most memory that a limit can name, in bytes.
+pub const COMMAND_MEMORY_BYTES_MAX: u64 = 1 << 50;
+/// Most processes and threads that a limit can name: as many as Linux has ids.
+pub const COMMAND_PIDS_MAX: u64 = 1 << 22;
+/// Most CPU that a limit can name, in hundredths of one CPU.
+pub const COMMAND_CPU_PERCENT_MAX: u64 = 100 * 4_096;
+/// Length of an output stream at which a command is stopped, in bytes.
+pub const STREAM_BYTES_MAX: u64 = 1 << 30;
+/// Most limits that a command's answer tells of.
+pub const COMMAND_LIMITS_MAX: usize = 8;
+/// Longest runbook, in bytes.
+pub const RUNBOOK_BYTES_MAX: usize = 32 << 10;
+/// Most parameters of a runbook.
+pub const RUNBOOK_PARAMETERS_MAX: usize = 16;
+/// Time that a runbook's check, before or after, may take, in ms.
+pub const RUNBOOK_CHECK_MS_MAX: u64 = 60_000;
 /// Largest log bundle, in bytes.
 pub const BUNDLE_BYTES_MAX: u64 = 64 << 20;
 /// Piece of a bundle that goes into one frame, in bytes.
@@ -210,9 +234,9 @@ pub const SUBJECT_NAME_BYTES_MAX: usize = 64;
 pub const PROBE_NOTE_BYTES_MAX: usize = 512;
 /// Longest text of an inventory, such as a command line, in bytes.
 pub const ASSET_TEXT_BYTES_MAX: usize = 4 << 10;
-/// Longest kept output once what may not be shown is replaced, in bytes: a byte becomes up to three,
+/// Longest kept output once what may not be shown is escaped, in bytes: a byte becomes up to four,
 /// and there is the line that says how much was left out.
-pub const OUTPUT_CLEAN_BYTES_MAX: usize = 4 * OUTPUT_BYTES_MAX;
+pub const OUTPUT_CLEAN_BYTES_MAX: usize = 4 * OUTPUT_BYTES_MAX + 128;
 
 /// Largest frame until the greeting is done, in bytes.
 pub const GREETING_BYTES_MAX: usize = 128 << 10;

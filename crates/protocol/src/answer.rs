@@ -147,12 +147,32 @@ pub struct OpsReport {
     pub stderr: Output,
     /// Wall time, in ms.
     pub duration_ms: u64,
+    /// The limits that it ran under and how each was kept. A limit that nothing could keep is no
+    /// reason to go on without it: then nothing is started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limited>,
+}
+
+/// A limit that a command ran under.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// Its name in `Param`, such as `memoryBytes`.
+    pub name: String,
+    /// What was allowed.
+    pub max: u64,
+    /// What kept it: `cgroup` for the command as a whole, `rlimit` for each of its processes (of
+    /// `pids`: for all processes of its user), `agent`.
+    pub by: String,
+    /// Whether the command came up against it; of an `rlimit` that cannot be seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reached: bool,
 }
 
 /// One output stream, cut in the middle if it is long.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
+    /// The text. If `escaped`, `\\xHH` stands for a byte that is not UTF-8 or a control character, and
+    /// `\\\\` for a backslash.
     pub text: String,
     /// Length of the whole stream, in bytes.
     pub bytes: u64,
@@ -160,6 +180,9 @@ pub struct Output {
     pub sha256: String,
     /// Whether the middle was left out.
     pub cut: bool,
+    /// Whether the text has escapes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub escaped: bool,
 }
 
 /// What is on a host.

@@ -8,7 +8,7 @@ use model::{Placeholder, limits};
 
 use crate::answer::{
     Account, Answer, AssetReport, Autorun, BundleInfo, CheckReport, CronJob, Detected, Finding,
-    KernelModule, OpsReport, Output, Package, Port, ProbeRun, Process,
+    KernelModule, Limited, OpsReport, Output, Package, Port, ProbeRun, Process,
 };
 use crate::facts::{Disk, HostFacts};
 
@@ -33,6 +33,38 @@ pub fn host_name(text: &str) -> String {
 pub fn output(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     mapped(&text, limits::OUTPUT_CLEAN_BYTES_MAX, of_output)
+}
+
+/// The bytes of an output as text that [`output`] leaves alone, and whether it has escapes. Without one it
+/// is the text itself; with them every byte can be got back: `\\xHH` is a byte that is not UTF-8 or of a
+/// character that may not be shown, `\\\\` a backslash.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> (String, bool) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && text
+            .replace("\r\n", "\n")
+            .chars()
+            .all(|it| of_output(it) == it)
+    {
+        return (text.to_owned(), false);
+    }
+    let mut safe = String::with_capacity(bytes.len());
+    let raw = |safe: &mut String, bytes: &[u8]| {
+        for byte in bytes {
+            safe.push_str(&format!("\\x{byte:02x}"));
+        }
+    };
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => safe.push_str("\\\\"),
+                it if of_output(it) == it => safe.push(it),
+                it => raw(&mut safe, it.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        raw(&mut safe, chunk.invalid());
+    }
+    (safe, true)
 }
 
 /// The end of a running command's output: as [`output`], but with exactly as many bytes as were given, so
@@ -184,9 +216,19 @@ impl Answer {
         if let Some(check) = check {
             check.clean();
         }
-        if let Some(OpsReport { stdout, stderr, .. }) = ops {
+        if let Some(OpsReport {
+            stdout,
+            stderr,
+            limits,
+            ..
+        }) = ops
+        {
             stdout.clean();
             stderr.clean();
+            limits.truncate(limits::COMMAND_LIMITS_MAX);
+            for Limited { name, by, .. } in limits {
+                short([name, by]);
+            }
         }
         if let Some(assets) = assets {
             assets.clean();

@@ -49,6 +49,7 @@ fn of_command(ops: &OpsReport, parts: &mut Parts) -> String {
         bytes,
         sha256,
         cut: _,
+        escaped: _,
     } in [&ops.stdout, &ops.stderr]
     {
         // The host's digest tells apart what was left out; the text is there in case it does not.
@@ -56,11 +57,15 @@ fn of_command(ops: &OpsReport, parts: &mut Parts) -> String {
         parts.add(&bytes.to_le_bytes());
         parts.add(sha256.as_bytes());
     }
-    let how = match (ops.exit_code, ops.signal) {
+    let mut how = match (ops.exit_code, ops.signal) {
         (Some(code), _) => format!("exit {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "not ended".to_owned(),
     };
+    for limit in ops.limits.iter().filter(|it| it.reached) {
+        parts.add(limit.name.as_bytes());
+        how.push_str(&format!(" at the limit {}", limit.name));
+    }
     let outputs = match ops.exit_code {
         Some(0) => [&ops.stdout, &ops.stderr],
         _ => [&ops.stderr, &ops.stdout],

@@ -29,21 +29,59 @@ pub struct CheckWork {
     pub subject: String,
 }
 
-/// The work of `CLIENT_DEV_OPS`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The work of `CLIENT_DEV_OPS`. What an agent does not know in it, it refuses: half of an order is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct OpsWork {
-    /// Without `args`: a line for `/bin/sh -c`. With `args`: the program to run.
+    /// Without `args`: a line for `/bin/sh -c`. With `args`: the program to run. Empty with `script`.
     pub command: String,
-    /// Arguments of the program; `None`: `command` is a shell line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Text that names its interpreter in its first line (`#!`), instead of `command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Arguments of the program or script; `None`: `command` is a shell line.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
     /// The user to run as; `None`: the agent's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as: Option<String>,
     /// Environment added to the agent's minimal one.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The working directory; `None`: `/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// What it reads on its standard input; `None`: the end at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// What it may use.
+    #[serde(skip_serializing_if = "OpsLimits::is_none")]
+    pub limits: OpsLimits,
+}
+
+/// What a command may use; `None`: no limit but the agent's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpsLimits {
+    /// Memory, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// CPU time, in hundredths of one CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<u64>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+    /// Length of an output stream at which the command is stopped, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+}
+
+impl OpsLimits {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The work of `ASSET_SECURITY_CHECK` and `ASSETS_COLLECTION`.

@@ -53,6 +53,19 @@ fn parse_passwd_line(line: &str) -> Option<PasswdEntry> {
     })
 }
 
+/// Group ids of a user: its own and those of which the text of `/etc/group` says that it is a member.
+pub(crate) fn groups_of(text: &str, user: &PasswdEntry) -> Vec<u32> {
+    let mut gids = vec![user.gid];
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        let gid = fields.nth(2).and_then(|it| it.parse().ok());
+        let members = fields.next().unwrap_or_default();
+        let is_member = members.split(',').any(|it| it == user.name);
+        gids.extend(gid.filter(|it| is_member && !gids.contains(it)));
+    }
+    gids
+}
+
 pub(super) fn collect(unread: &mut Unread) -> Vec<Account> {
     let passwd = parse_passwd(&unread.text(SUBJECT, Path::new("/etc/passwd")));
     let groups = Groups::parse(&unread.more(SUBJECT, Path::new("/etc/group")));

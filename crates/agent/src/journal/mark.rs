@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use super::record::{Kind, encode};
 use crate::runner::Group;
 
-/// Length of a mark's content: a process id, a start and a boot, in bytes.
-const MARK_BYTES: usize = 96;
+/// Length of a mark's content, in bytes: a process id, a start, a boot and the control group's directory.
+const MARK_BYTES: usize = 96 + 256;
 
 /// See the module.
 #[derive(Debug)]

@@ -117,7 +117,8 @@ fn what_a_dead_agent_left_running_is_stopped_and_its_leaf_says_so() {
         let leader = i32::try_from(child.id()).unwrap();
         let started = Stat::read(leader).unwrap().started_ticks;
         let leader = rustix::process::Pid::from_raw(leader).unwrap();
-        mark.write(&Group::of(leader, started).unwrap()).unwrap();
+        mark.write(&Group::of(leader, started, None).unwrap())
+            .unwrap();
 
         let mut journal = open(temp.path());
         assert_eq!(child.wait().unwrap().signal(), Some(9));

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use protocol::answer::Output;
+use protocol::clean;
 use ring::digest::{Context, SHA256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -140,11 +141,13 @@ impl Capture {
             head.extend(format!("\n[… {left_out} bytes left out …]\n").into_bytes());
         }
         head.append(&mut tail);
+        let (text, escaped) = clean::escaped(&head);
         Output {
-            text: String::from_utf8_lossy(&head).into_owned(),
+            text,
             bytes,
             sha256: data_encoding::HEXLOWER.encode(digest.finish().as_ref()),
             cut,
+            escaped,
         }
     }
 }

@@ -4,13 +4,17 @@
 //! boot of the host, too. Written by the runner, read and used by the journal.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::process::Pid;
 
+use super::cgroup::Cgroup;
 use super::tree::Tree;
 use crate::inventory::{processes::Stat, read};
+
+/// Longest name of a control group's directory in a mark, in bytes.
+const CGROUP_BYTES_MAX: usize = 256;
 
 /// A process group that a command was started in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +25,24 @@ pub struct Group {
     started_ticks: u64,
     /// The host's boot.
     boot: String,
+    /// The directory of its control group.
+    cgroup: Option<PathBuf>,
 }
 
 impl Group {
     /// The group of a leader that started then.
-    pub(crate) fn of(leader: Pid, started_ticks: u64) -> Option<Self> {
+    pub(crate) fn of(leader: Pid, started_ticks: u64, cgroup: Option<&Path>) -> Option<Self> {
+        let dir = cgroup.map(Path::to_owned);
         Some(Self {
             leader: leader.as_raw_pid(),
             started_ticks,
             boot: boot()?.to_owned(),
+            // A mark has its length; in such a place a later agent goes without.
+            cgroup: dir.filter(|it| {
+                it.to_str().is_some_and(|text| {
+                    text.len() <= CGROUP_BYTES_MAX && !text.contains(char::is_whitespace)
+                })
+            }),
         })
     }
 
@@ -41,26 +54,38 @@ impl Group {
             leader: fields.next()?.parse().ok()?,
             started_ticks: fields.next()?.parse().ok()?,
             boot: fields.next()?.to_owned(),
+            cgroup: fields.next().map(PathBuf::from),
         })
     }
 
     /// Kills the group and all descendants, if it is still the one that was marked. Returns whether
-    /// any of it ran. A group whose leader has ended is left alone: nothing shows whose it is.
+    /// any of it ran. A group whose leader has ended is left alone, since nothing shows whose it is,
+    /// unless it has a control group: that is the command's whatever has ended.
     #[must_use]
     pub fn kill(self) -> bool {
+        let is_same_boot = boot().is_some_and(|it| it == self.boot);
+        let held = self.cgroup.as_deref().filter(|_| is_same_boot);
+        let held = held.map(Cgroup::at).is_some_and(|it| {
+            let ran = !it.pids().is_empty() && it.kill();
+            it.remove();
+            ran
+        });
         let leads = |stat: Stat| stat.started_ticks == self.started_ticks && stat.pgrp == stat.pid;
-        let is_it =
-            boot().is_some_and(|it| it == self.boot) && Stat::read(self.leader).is_some_and(leads);
+        let is_it = is_same_boot && Stat::read(self.leader).is_some_and(leads);
         match Pid::from_raw(self.leader) {
-            Some(leader) if is_it => Tree::new(leader).kill(),
-            _ => false,
+            Some(leader) if is_it => Tree::new(leader, None).kill() || held,
+            _ => held,
         }
     }
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {} {}", self.leader, self.started_ticks, self.boot)
+        write!(f, "{} {} {}", self.leader, self.started_ticks, self.boot)?;
+        match &self.cgroup {
+            Some(dir) => writeln!(f, " {}", dir.display()),
+            None => writeln!(f),
+        }
     }
 }
 
@@ -86,7 +111,7 @@ mod tests {
         let child = command.arg("1000").process_group(0).spawn().unwrap();
         let leader = i32::try_from(child.id()).unwrap();
         let started = Stat::read(leader).unwrap().started_ticks;
-        let group = Group::of(Pid::from_raw(leader).unwrap(), started);
+        let group = Group::of(Pid::from_raw(leader).unwrap(), started, None);
         (child, group.unwrap())
     }
 
@@ -99,7 +124,7 @@ mod tests {
         };
         let elsewhere = Group {
             boot: "another".into(),
-            ..group
+            ..group.clone()
         };
         assert!(!later.kill() && !elsewhere.kill());
         assert!(child.try_wait().unwrap().is_none());

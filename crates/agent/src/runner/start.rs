@@ -1,23 +1,25 @@
-//! Starts a command: program, environment, user, limits.
+//! Starts a command: program or script, environment, user, directory, limits.
 //!
-//! Checks all that can be checked before a process exists. Used by the runner.
+//! Checks all that can be checked before a process exists, and tells what failed afterwards. Used by the
+//! runner.
 //!
-//! A command for another user runs with that user's primary group alone: the standard library drops
-//! the agent's supplementary groups when root changes the user, and offers no way to set others.
-//! Only users of `/etc/passwd` are known: a directory service would have to be asked over the
-//! network.
+//! Only users and groups of `/etc/passwd` and `/etc/group` are known: a directory service would have to be
+//! asked over the network.
 
-use std::{collections::BTreeMap, io, path::Path, process::Stdio};
+use std::{collections::BTreeMap, ffi::CString, io, path::Path, process::Stdio};
 
+use model::Reason;
 use protocol::work::OpsWork;
-use rustix::{
-    io::Errno,
-    process::{Pid, Resource, Rlimit, geteuid, prlimit},
-};
+use rustix::process::{Pid, geteuid};
 use tokio::process::{Child, Command};
 
-use super::{Limits, Running, capture::Streams, tree::Tree};
-use crate::inventory::{accounts::PasswdEntry, read};
+use super::child::{Entry, Identity, Step, explain};
+use super::confine::{self, Confinement};
+use super::{Limits, Running, capture::Streams, handed, tree::Tree};
+use crate::inventory::{
+    accounts::{PasswdEntry, groups_of, parse_passwd},
+    read,
+};
 use crate::progress::Progress;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -45,6 +47,22 @@ pub(super) enum Error {
     /// Only root can run a command as another user.
     #[error("cannot run as `{0}`: the agent does not run as root")]
     NotRoot(String),
+    /// Its control group, user or limits could not be taken on.
+    #[error("cannot start `{program}`: {what} failed")]
+    Prepare {
+        /// The program.
+        program: String,
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    /// The working directory cannot be entered by its user.
+    #[error("cannot enter the working directory `{directory}`")]
+    Directory {
+        directory: String,
+        #[source]
+        source: io::Error,
+    },
     /// The program cannot be run.
     #[error("cannot start `{program}`")]
     Spawn {
@@ -53,14 +71,46 @@ pub(super) enum Error {
         #[source]
         source: io::Error,
     },
-    /// It started and could not be limited, so it was killed.
-    #[error("cannot limit the memory of `{program}`")]
-    Memory {
-        /// The program.
-        program: String,
+    /// The interpreter of the script cannot be run.
+    #[error("cannot start the script with its interpreter `{interpreter}`")]
+    Script {
+        interpreter: String,
         #[source]
         source: io::Error,
     },
+    /// It cannot be kept within its limits.
+    #[error(transparent)]
+    Limits(#[from] confine::Error),
+    /// What it is to read, or the script, finds no room in memory.
+    #[error("there is no room for the {0}")]
+    Handed(&'static str, #[source] io::Error),
+}
+
+impl Error {
+    /// Its outcome.
+    pub(super) fn reason(&self) -> Reason {
+        let of_program = |source: &io::Error| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reason::NoSuchProgram,
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ExecutableFileBusy
+            | io::ErrorKind::IsADirectory => Reason::NotExecutable,
+            // ENOEXEC has no kind.
+            _ if source.raw_os_error() == Some(8) => Reason::NotExecutable,
+            _ => Reason::NotStarted,
+        };
+        match self {
+            Self::UnknownUser(_) => Reason::NoSuchUser,
+            Self::Directory { .. } => Reason::NoSuchDirectory,
+            Self::Spawn { source, .. } | Self::Script { source, .. } => of_program(source),
+            Self::Nul(_)
+            | Self::EnvironmentName(_)
+            | Self::Accounts { .. }
+            | Self::NotRoot(_)
+            | Self::Prepare { .. }
+            | Self::Limits(_)
+            | Self::Handed(..) => Reason::NotStarted,
+        }
+    }
 }
 
 /// Starts the command.
@@ -73,8 +123,7 @@ pub(super) fn start(
     progress: &Progress,
 ) -> Result<Running, Error> {
     check(work)?;
-    let entries = read::text(Path::new("/etc/passwd"))
-        .map(|text| crate::inventory::accounts::parse_passwd(&text));
+    let entries = read::text(Path::new("/etc/passwd")).map(|text| parse_passwd(&text));
     let own_uid = geteuid().as_raw();
     let user = match &work.run_as {
         Some(name) => Some(find_user(name, own_uid, &entries)?),
@@ -83,42 +132,60 @@ pub(super) fn start(
             .ok()
             .and_then(|entries| entries.iter().find(|entry| entry.uid == own_uid)),
     };
-    let (program, mut command) = match &work.args {
-        Some(args) => (work.command.as_str(), {
-            let mut command = Command::new(&work.command);
-            command.args(args);
-            command
-        }),
-        None => ("/bin/sh", {
-            let mut command = Command::new("/bin/sh");
-            command.arg("-c").arg(&work.command);
-            command
-        }),
+    let other = user.filter(|user| user.uid != own_uid);
+    let is_root = other.map_or(own_uid, |it| it.uid) == 0;
+    let script = match &work.script {
+        Some(text) => Some(
+            handed::file("script", text.as_bytes(), true)
+                .map_err(|error| Error::Handed("script", error))?,
+        ),
+        None => None,
+    };
+    let program = script.as_ref().map_or_else(
+        || match work.args {
+            Some(_) => work.command.clone(),
+            None => "/bin/sh".to_owned(),
+        },
+        handed::path,
+    );
+    let mut command = Command::new(&program);
+    match (&work.args, &script) {
+        (Some(args), _) => command.args(args),
+        (None, Some(_)) => &mut command,
+        (None, None) => command.arg("-c").arg(&work.command),
     };
     command
         .env_clear()
         .envs(environment(user))
         .envs(&work.env)
-        .current_dir("/")
-        .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(standard_input(work)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if let Some(user) = user.filter(|user| user.uid != own_uid) {
-        command.uid(user.uid).gid(user.gid);
+    let kept = Confinement::new(&work.limits, is_root, limits.place.as_ref())?;
+    let door = kept.group.as_ref().and_then(|it| it.door().ok());
+    let directory = work.cwd.as_deref().unwrap_or("/");
+    Entry {
+        group: door,
+        user: other.map(identity),
+        directory: CString::new(directory).map_err(|_| Error::Nul("working directory"))?,
+        limits: kept.resources.clone(),
+        inherits: script,
     }
-    let failed = |source| Error::Spawn {
-        program: program.to_owned(),
-        source,
+    .prepare(&mut command);
+    let spawned = command.spawn().and_then(|child| {
+        let leader = leader(&child).ok_or_else(|| io::Error::other("it has no process id"))?;
+        Ok((child, leader))
+    });
+    let (mut child, leader) = match spawned {
+        Ok(started) => started,
+        Err(error) => {
+            if let (Some(place), Some(group)) = (&limits.place, &kept.group) {
+                place.cgroups.give_up(group);
+            }
+            return Err(failed(error, work, program));
+        }
     };
-    let mut child = command.spawn().map_err(failed)?;
-    let leader = leader(&child).ok_or_else(|| failed(io::Error::other("it has no process id")))?;
-    let tree = Tree::new(leader);
-    limit_memory(leader, limits.memory_bytes_max).map_err(|source| Error::Memory {
-        program: program.to_owned(),
-        source,
-    })?;
     let streams = Streams::new(
         child.stdout.take(),
         child.stderr.take(),
@@ -127,10 +194,59 @@ pub(super) fn start(
     );
     Ok(Running {
         child,
-        tree,
+        tree: Tree::new(leader, kept.group),
         streams,
         status: None,
+        limits: kept.told,
     })
+}
+
+fn standard_input(work: &OpsWork) -> Result<Stdio, Error> {
+    match &work.stdin {
+        None => Ok(Stdio::null()),
+        Some(text) => handed::file("stdin", text.as_bytes(), false)
+            .map(Stdio::from)
+            .map_err(|error| Error::Handed("standard input", error)),
+    }
+}
+
+fn identity(user: &PasswdEntry) -> Identity {
+    let groups = read::text(Path::new("/etc/group")).unwrap_or_default();
+    Identity {
+        uid: user.uid,
+        gid: user.gid,
+        groups: groups_of(&groups, user),
+    }
+}
+
+/// What the failure to start means.
+fn failed(error: io::Error, work: &OpsWork, program: String) -> Error {
+    let (step, source) = explain(error);
+    let prepare = |program, what, source| Error::Prepare {
+        program,
+        what,
+        source,
+    };
+    match step {
+        Step::Group => prepare(program, "joining its control group", source),
+        Step::User => prepare(program, "becoming its user", source),
+        Step::Limits => prepare(program, "setting its limits", source),
+        Step::Directory => Error::Directory {
+            directory: work.cwd.clone().unwrap_or_else(|| "/".to_owned()),
+            source,
+        },
+        Step::Program => match &work.script {
+            None => Error::Spawn { program, source },
+            Some(text) => {
+                let first = text.lines().next().unwrap_or_default();
+                let interpreter = first.trim_start_matches("#!").trim().to_owned();
+                Error::Script {
+                    interpreter,
+                    source,
+                }
+            }
+        },
+    }
 }
 
 fn check(work: &OpsWork) -> Result<(), Error> {
@@ -186,19 +302,4 @@ fn environment(user: Option<&PasswdEntry>) -> BTreeMap<&'static str, String> {
 
 fn leader(child: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(child.id()?).ok()?)
-}
-
-fn limit_memory(leader: Pid, bytes_max: Option<u64>) -> io::Result<()> {
-    let Some(bytes_max) = bytes_max else {
-        return Ok(());
-    };
-    let limit = Rlimit {
-        current: Some(bytes_max),
-        maximum: Some(bytes_max),
-    };
-    match prlimit(Some(leader), Resource::As, limit) {
-        // It has already ended.
-        Ok(_) | Err(Errno::SRCH) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

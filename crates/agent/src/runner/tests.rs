@@ -1,5 +1,4 @@
 use std::{
-    collections::BTreeMap,
     future::{pending, ready},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -9,9 +8,7 @@ use super::*;
 fn shell(line: &str) -> OpsWork {
     OpsWork {
         command: line.to_owned(),
-        args: None,
-        run_as: None,
-        env: BTreeMap::new(),
+        ..OpsWork::default()
     }
 }
 
@@ -22,15 +19,32 @@ fn program(name: &str, args: &[&str]) -> OpsWork {
     }
 }
 
-async fn run_whole(work: &OpsWork) -> RunEnd {
-    run(
-        work,
-        &Limits::default(),
-        None,
-        &Progress::default(),
-        pending(),
-    )
-    .await
+/// An end of something that was started.
+struct Ran {
+    verdict: Verdict,
+    reason: Reason,
+    report: OpsReport,
+    message: String,
+}
+
+impl From<RunEnd> for Ran {
+    fn from(end: RunEnd) -> Self {
+        Self {
+            verdict: end.verdict,
+            reason: end.reason,
+            report: end.report.expect("it was started"),
+            message: end.message,
+        }
+    }
+}
+
+async fn run_within(work: &OpsWork, limits: &Limits, cancel: impl Future<Output = ()>) -> Ran {
+    let progress = Progress::default();
+    run(work, limits, None, &progress, cancel).await.into()
+}
+
+async fn run_whole(work: &OpsWork) -> Ran {
+    run_within(work, &Limits::default(), pending()).await
 }
 
 /// A `sleep` for a time that no other process sleeps, so that it can be found.
@@ -134,14 +148,7 @@ async fn long_output_is_cut_in_the_middle_with_length_and_digest_of_the_whole() 
         output_bytes_max: 8,
         ..Limits::default()
     };
-    let end = run(
-        &shell("printf hello; printf ' world'"),
-        &limits,
-        None,
-        &Progress::default(),
-        pending(),
-    )
-    .await;
+    let end = run_within(&shell("printf hello; printf ' world'"), &limits, pending()).await;
     let stdout = end.report.stdout;
     assert_eq!(stdout.text, "hell\n[… 3 bytes left out …]\norld");
     assert_eq!((stdout.bytes, stdout.cut), (11, true));
@@ -152,32 +159,33 @@ async fn long_output_is_cut_in_the_middle_with_length_and_digest_of_the_whole() 
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_utf_8_are_replaced() {
-    let end = run_whole(&shell("printf 'a\\377b'")).await;
-    assert_eq!(end.report.stdout.text, "a\u{fffd}b");
-    assert_eq!(end.report.stdout.bytes, 3);
+async fn bytes_that_cannot_be_shown_can_be_got_back() {
+    let end = run_whole(&shell(r"printf 'a\377\\\000b'; printf 'a\\b' >&2")).await;
+    let OpsReport { stdout, stderr, .. } = end.report;
+    assert_eq!(
+        (stdout.text.as_str(), stdout.escaped),
+        (r"a\xff\\\x00b", true)
+    );
+    assert_eq!(stdout.bytes, 5);
+    assert_eq!((stderr.text.as_str(), stderr.escaped), (r"a\b", false));
+    let nothing = run_whole(&shell("true")).await.report.stdout;
+    assert_eq!((nothing.bytes, nothing.cut), (0, false));
+    assert!(nothing.sha256.starts_with("e3b0c442"), "that of nothing");
 }
 
 #[tokio::test]
 async fn endless_output_is_stopped() {
-    let limits = Limits {
-        stream_bytes_max: 1 << 20,
-        ..Limits::default()
-    };
-    let end = run(
-        &program("yes", &[]),
-        &limits,
-        None,
-        &Progress::default(),
-        pending(),
-    )
-    .await;
+    let mut work = program("yes", &[]);
+    work.limits.output_bytes = Some(1 << 20);
+    let end = run_whole(&work).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::LimitExceeded)
     );
     assert!(end.report.stdout.bytes > 1 << 20);
     assert!(end.report.stdout.cut);
+    let limit = &end.report.limits[0];
+    assert_eq!((limit.by.as_str(), limit.reached), ("agent", true));
 }
 
 #[tokio::test]
@@ -188,14 +196,7 @@ async fn the_deadline_ends_the_whole_tree() {
         deadline: Duration::from_secs(2),
         ..Limits::default()
     };
-    let end = run(
-        &shell(&line),
-        &limits,
-        None,
-        &Progress::default(),
-        pending(),
-    )
-    .await;
+    let end = run_within(&shell(&line), &limits, pending()).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Timeout, Reason::Deadline)
@@ -214,14 +215,7 @@ async fn cancelling_ends_the_whole_tree_even_what_ignores_the_request() {
         grace: Duration::from_millis(50),
         ..Limits::default()
     };
-    let end = run(
-        &shell(&line),
-        &limits,
-        None,
-        &Progress::default(),
-        sleeper.are(2),
-    )
-    .await;
+    let end = run_within(&shell(&line), &limits, sleeper.are(2)).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::Cancelled)
@@ -237,14 +231,7 @@ async fn what_a_command_does_when_asked_to_end_is_still_told() {
         "trap 'echo bye; exit 3' TERM; sleep {} & wait",
         sleeper.seconds
     );
-    let end = run(
-        &shell(&line),
-        &Limits::default(),
-        None,
-        &Progress::default(),
-        sleeper.are(1),
-    )
-    .await;
+    let end = run_within(&shell(&line), &Limits::default(), sleeper.are(1)).await;
     assert_eq!(end.reason, Reason::Cancelled);
     assert_eq!(end.report.exit_code, Some(3));
     assert_eq!(end.report.stdout.text, "bye\n");
@@ -298,7 +285,7 @@ async fn what_a_command_writes_is_told_as_it_comes() {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    let end = run(&work, &limits, None, &progress, both_told).await;
+    let end = Ran::from(run(&work, &limits, None, &progress, both_told).await);
     assert_eq!(end.reason, Reason::Cancelled);
     assert_eq!(end.report.stdout.text, "out\n");
 }
@@ -317,14 +304,7 @@ async fn a_run_that_is_dropped_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_command_that_is_cancelled_at_once_ends() {
-    let end = run(
-        &program("sleep", &["1000"]),
-        &Limits::default(),
-        None,
-        &Progress::default(),
-        ready(()),
-    )
-    .await;
+    let end = run_within(&program("sleep", &["1000"]), &Limits::default(), ready(())).await;
     assert_eq!(
         (end.verdict, end.reason),
         (Verdict::Fail, Reason::Cancelled)
@@ -333,36 +313,102 @@ async fn a_command_that_is_cancelled_at_once_ends() {
 
 #[tokio::test]
 async fn what_cannot_start_says_what_and_why() {
-    let mut unknown = shell("true");
-    unknown.run_as = Some("no-such-user".to_owned());
-    let mut misnamed = shell("true");
-    misnamed.env.insert("A=B".to_owned(), String::new());
-    let mut environment = shell("true");
-    environment.env.insert("A".to_owned(), "\0".to_owned());
-    for (work, message) in [
+    use Reason as R;
+    let with = |change: fn(&mut OpsWork)| {
+        let mut work = shell("true");
+        change(&mut work);
+        work
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let text = temp.path().join("text");
+    std::fs::write(&text, "no program").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&text, mode).unwrap();
+    for (work, reason, message) in [
         (
             program("/no/such/program", &[]),
+            R::NoSuchProgram,
             "cannot start `/no/such/program`: No such file or directory",
         ),
         (
             program("no-such-program", &[]),
+            R::NoSuchProgram,
             "cannot start `no-such-program`",
         ),
-        (program("/etc/passwd", &[]), "Permission denied"),
-        (unknown, "`no-such-user`: /etc/passwd has no such user"),
-        (misnamed, "`A=B` cannot be the name"),
-        (environment, "NUL byte in the environment"),
-        (shell("a\0b"), "NUL byte in the command"),
-        (program("true", &["\0"]), "NUL byte in the arguments"),
+        (program("/etc/passwd", &[]), R::NotExecutable, "Permission"),
+        (
+            with(|it| it.script = Some("#!/no/interpreter -x\n".to_owned())),
+            R::NoSuchProgram,
+            "its interpreter `/no/interpreter -x`",
+        ),
+        (
+            with(|it| it.cwd = Some("/no/such/place".to_owned())),
+            R::NoSuchDirectory,
+            "cannot enter the working directory `/no/such/place`",
+        ),
+        (
+            with(|it| it.cwd = Some("/etc/passwd".to_owned())),
+            R::NoSuchDirectory,
+            "Not a directory",
+        ),
+        (
+            with(|it| it.run_as = Some("no-such-user".to_owned())),
+            R::NoSuchUser,
+            "`no-such-user`: /etc/passwd has no such user",
+        ),
+        (
+            with(|it| it.limits.cpu_percent = Some(10)),
+            R::NotStarted,
+            "cpuPercent cannot be limited on this host",
+        ),
+        (
+            with(|it| drop(it.env.insert("A=B".to_owned(), String::new()))),
+            R::NotStarted,
+            "`A=B` cannot be the name",
+        ),
+        (
+            with(|it| drop(it.env.insert("A".to_owned(), "\0".to_owned()))),
+            R::NotStarted,
+            "NUL byte in the environment",
+        ),
+        (shell("a\0b"), R::NotStarted, "NUL byte in the command"),
+        (
+            program("true", &["\0"]),
+            R::NotStarted,
+            "NUL byte in the arguments",
+        ),
     ] {
-        let end = run_whole(&work).await;
-        assert_eq!(
-            (end.verdict, end.reason),
-            (Verdict::Fail, Reason::NotStarted)
-        );
+        let (limits, progress) = (Limits::default(), Progress::default());
+        let end = run(&work, &limits, None, &progress, pending()).await;
+        assert_eq!((end.verdict, end.reason), (Verdict::Fail, reason));
         assert!(end.message.contains(message), "{}", end.message);
-        assert_eq!(end.report, OpsReport::default());
+        assert_eq!(end.report, None);
     }
+}
+
+#[tokio::test]
+async fn a_script_runs_by_its_interpreter_with_its_arguments_and_input() {
+    let mut work = OpsWork {
+        script: Some("#!/bin/sh -e\necho \"$1\"; pwd; cat; cat".to_owned()),
+        args: Some(vec!["a b".to_owned()]),
+        cwd: Some("/usr".to_owned()),
+        stdin: Some("in\0put".to_owned()),
+        ..OpsWork::default()
+    };
+    let end = run_whole(&work).await;
+    assert_eq!(end.report.stdout.text, "a b\n/usr\nin\\x00put");
+    // Nobody else can change it, not even who runs it.
+    work.script = Some("#!/bin/sh\necho id >>\"$0\" || echo sealed".to_owned());
+    if rustix::process::geteuid().is_root() {
+        work.run_as = Some("nobody".to_owned());
+    }
+    assert_eq!(run_whole(&work).await.report.stdout.text, "sealed\n");
+}
+
+#[tokio::test]
+async fn there_is_no_terminal_to_ask() {
+    let end = run_whole(&shell("read answer </dev/tty")).await;
+    assert_eq!(end.reason, Reason::ExitCode);
 }
 
 #[tokio::test]
@@ -384,14 +430,11 @@ async fn another_user_is_taken_on_wholly_or_refused() {
 
 #[tokio::test]
 async fn a_memory_limit_holds_for_what_the_command_starts() {
-    let limits = Limits {
-        memory_bytes_max: Some(256 << 20),
-        ..Limits::default()
-    };
-    // The loop ends when the limit is set: it is set just after the start.
-    let line = "until [ \"$(ulimit -v)\" = 262144 ]; do :; done; ulimit -v";
-    let end = run(&shell(line), &limits, None, &Progress::default(), pending()).await;
+    let mut work = shell("ulimit -v");
+    work.limits.memory_bytes = Some(256 << 20);
+    let end = run_whole(&work).await;
     assert_eq!(end.report.stdout.text, "262144\n");
+    assert_eq!(end.report.limits[0].by, "rlimit");
 }
 
 #[tokio::test]
@@ -432,7 +475,7 @@ async fn a_later_agent_finds_a_command_by_its_mark_and_ends_it() {
         assert!(turn.await.is_err(), "it runs");
     }
     let mut later = crate::journal::Journal::open(temp.path(), now).unwrap();
-    assert_eq!(running.await.report.signal, Some(9));
+    assert_eq!(running.await.report.unwrap().signal, Some(9));
     let result = later.result(leaf, now).unwrap();
     let said = String::from_utf8(result.answer).unwrap();
     assert!(said.contains("it was stopped"), "{said}");

@@ -1,8 +1,8 @@
 //! The processes that a command has started: finding and signalling them.
 //!
-//! A process belongs to the tree if it is in the command's process group or descends from a process
-//! of the tree. One that leaves the group *and* loses its parent before it was seen escapes: only a
-//! cgroup would hold it. Used by the runner.
+//! A process belongs to the tree if it is in the command's control group or process group, or descends
+//! from a process of the tree. Where there is no control group, one that leaves the process group *and*
+//! loses its parent before it was seen escapes. Used by the runner.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +14,7 @@ use rustix::{
     process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group},
 };
 
+use super::cgroup::Cgroup;
 use super::group::Group;
 use crate::inventory::processes::{Stat, stats};
 
@@ -25,17 +26,20 @@ pub(super) struct Tree {
     leader: Pid,
     /// Processes seen so far and their start, in clock ticks: the pair is never used twice.
     seen: BTreeMap<i32, u64>,
+    /// Its control group.
+    cgroup: Option<Cgroup>,
     is_forgotten: bool,
 }
 
 impl Tree {
     /// The tree of a process that leads its own group and has not been waited for.
-    pub(super) fn new(leader: Pid) -> Self {
+    pub(super) fn new(leader: Pid, cgroup: Option<Cgroup>) -> Self {
         let raw = leader.as_raw_pid();
         let seen = Stat::read(raw).map(|stat| (raw, stat.started_ticks));
         Self {
             leader,
             seen: seen.into_iter().collect(),
+            cgroup,
             is_forgotten: false,
         }
     }
@@ -43,7 +47,13 @@ impl Tree {
     /// What a later agent finds it by; `None`: it cannot be told.
     pub(super) fn group(&self) -> Option<Group> {
         let started_ticks = self.seen.get(&self.leader.as_raw_pid())?;
-        Group::of(self.leader, *started_ticks)
+        let dir = self.cgroup.as_ref().map(Cgroup::dir);
+        Group::of(self.leader, *started_ticks, dir)
+    }
+
+    /// Its control group.
+    pub(super) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
     }
 
     /// Kills all of it. Returns whether anything ran.
@@ -56,6 +66,9 @@ impl Tree {
 
     /// Sends a signal to every process of the tree.
     pub(super) fn signal(&mut self, signal: Signal) {
+        if signal == Signal::KILL {
+            let _old_kernel = self.cgroup.as_ref().map(Cgroup::kill);
+        }
         // A look before, because children of what dies now no longer show whose they are.
         self.look();
         let group = (!self.is_number_reused()).then_some(self.leader);
@@ -112,10 +125,12 @@ impl Tree {
         let mut running = stats();
         let is_reused = self.is_number_reused();
         let mut members = BTreeSet::new();
+        let held = self.cgroup.as_ref().map(Cgroup::pids).unwrap_or_default();
         let mut news: Vec<&Stat> = running
             .iter()
             .filter(|stat| {
-                self.seen.get(&stat.pid) == Some(&stat.started_ticks)
+                held.contains(&stat.pid)
+                    || self.seen.get(&stat.pid) == Some(&stat.started_ticks)
                     || (!is_reused && stat.pgrp == self.leader.as_raw_pid())
             })
             .collect();

@@ -13,6 +13,15 @@ use protocol::frame::refusal;
 use super::{Error, chain};
 use crate::config::{self, DataDir};
 
+/// When to stop serving.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Only when told to.
+    Stopped,
+    /// When some work was done and the node has its result.
+    Settled,
+}
+
 /// How the connection stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

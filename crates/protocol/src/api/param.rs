@@ -3,19 +3,20 @@
 //! Strict: what is not understood is refused by name, for a command that runs on the wrong hosts or without half of its options is
 //! worse than none. Never looks at which hosts exist. Called by the service before it creates a root.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use model::limits::{
-    COMMAND_BYTES_MAX, ROOT_HOSTS_MAX, SHORT_TEXT_BYTES_MAX, SUBJECT_NAME_BYTES_MAX,
-    TASK_TIMEOUT_MS_DEFAULT, TASK_TIMEOUT_MS_MAX, TASK_TIMEOUT_MS_MIN,
+    ROOT_HOSTS_MAX, SUBJECT_NAME_BYTES_MAX, TASK_TIMEOUT_MS_DEFAULT, TASK_TIMEOUT_MS_MAX,
+    TASK_TIMEOUT_MS_MIN,
 };
 use model::{AssetItem, HostUuid, Plan, ProblemType, Selector, TaskType};
 use serde_json::Value;
 
 use crate::error::{Code, Fault};
-use crate::work::{AssetsWork, CheckWork, OpsWork, Work};
+use crate::work::{AssetsWork, CheckWork, Work};
 
 mod members;
+mod ops;
 mod pacing;
 
 use members::Members;
@@ -94,7 +95,7 @@ impl TaskParam {
             client_token: client_token(&mut members)?,
             work: match task_type {
                 TaskType::ClientProblemCheck => Work::Check(check_work(&mut members)?),
-                TaskType::ClientDevOps => Work::Ops(ops_work(&mut members)?),
+                TaskType::ClientDevOps => Work::Ops(ops::work(&mut members)?),
                 TaskType::AssetSecurityCheck | TaskType::AssetsCollection => {
                     Work::Assets(assets_work(&mut members)?)
                 }
@@ -107,7 +108,7 @@ impl TaskParam {
 const fn own_keys(task_type: TaskType) -> &'static [&'static str] {
     match task_type {
         TaskType::ClientProblemCheck => &["problemType", "mode", "subject"],
-        TaskType::ClientDevOps => &["command", "args", "runAs", "env"],
+        TaskType::ClientDevOps => &ops::KEYS,
         TaskType::AssetSecurityCheck | TaskType::AssetsCollection => &["items"],
     }
 }
@@ -255,74 +256,6 @@ fn check_work(members: &mut Members) -> Result<CheckWork, Fault> {
         mode,
         subject,
     })
-}
-
-fn ops_work(members: &mut Members) -> Result<OpsWork, Fault> {
-    let command = members
-        .text("command")?
-        .filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| illegal("command is missing: what is to be run?"))?;
-    let args = match members.take("args") {
-        None => None,
-        Some(value) => Some(strings("args", value)?),
-    };
-    let run_as = members.text("runAs")?;
-    if let Some(user) = &run_as
-        && !(1..=SHORT_TEXT_BYTES_MAX).contains(&user.len())
-    {
-        return Err(illegal(&format!(
-            "runAs must be a user name of 1 to {SHORT_TEXT_BYTES_MAX} bytes"
-        )));
-    }
-    let env = match members.take("env") {
-        None => BTreeMap::new(),
-        Some(value) => environment(value)?,
-    };
-    let texts = || {
-        let args = args.iter().flatten();
-        let env = env.iter().flat_map(|(name, value)| [name, value]);
-        std::iter::once(&command)
-            .chain(args)
-            .chain(env)
-            .chain(&run_as)
-    };
-    if texts().any(|text| text.contains('\0')) {
-        return Err(illegal(
-            "command, args, runAs and env must not contain the character U+0000",
-        ));
-    }
-    let bytes: usize = texts().map(String::len).sum();
-    if bytes > COMMAND_BYTES_MAX {
-        return Err(illegal(&format!(
-            "command, args and env together must be at most {COMMAND_BYTES_MAX} bytes, were {bytes}"
-        )));
-    }
-    Ok(OpsWork {
-        command,
-        args,
-        run_as,
-        env,
-    })
-}
-
-fn environment(value: Value) -> Result<BTreeMap<String, String>, Fault> {
-    let Value::Object(object) = value else {
-        return Err(must("env", "an object of strings", &value));
-    };
-    let mut env = BTreeMap::new();
-    for (name, value) in object {
-        if name.is_empty() || name.contains('=') {
-            return Err(illegal(&format!(
-                "{} in env is not the name of a variable",
-                quoted(&name)
-            )));
-        }
-        let Value::String(text) = value else {
-            return Err(must(&format!("env.{}", quoted(&name)), "a string", &value));
-        };
-        env.insert(name, text);
-    }
-    Ok(env)
 }
 
 fn assets_work(members: &mut Members) -> Result<AssetsWork, Fault> {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PageInfo;
-use crate::answer::{AssetReport, Detected, Finding, ProbeRun};
+use crate::answer::{AssetReport, Detected, Finding, Limited, Output, ProbeRun};
 
 /// Answer of `GenerateOnceTask`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -310,6 +310,18 @@ pub struct HostDetail {
     /// Ours: standard error of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stderr: Option<String>,
+    /// Ours: the whole of standard output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_whole: Option<WholeOutput>,
+    /// Ours: the whole of standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_whole: Option<WholeOutput>,
+    /// Ours: wall time of the command, in ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Ours: the limits that the command ran under.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limited>,
     /// Ours: the causes with their evidence.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -325,6 +337,31 @@ pub struct HostDetail {
     /// Ours: whether the host is connected now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
+}
+
+/// What is known of a whole output stream, whatever was kept of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WholeOutput {
+    /// Length, in bytes.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Whether the middle was left out of the text.
+    pub cut: bool,
+    /// Whether the text has escapes: `\\xHH` for a byte that cannot be shown, `\\\\` for a backslash.
+    pub escaped: bool,
+}
+
+impl From<&Output> for WholeOutput {
+    fn from(output: &Output) -> Self {
+        Self {
+            bytes: output.bytes,
+            sha256: output.sha256.clone(),
+            cut: output.cut,
+            escaped: output.escaped,
+        }
+    }
 }
 
 /// [`model::Dispatch`] on the wire.

@@ -65,7 +65,7 @@ pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
     let mut reasons = Vec::new();
     for text in call.params.list("ReasonList") {
         let reason = Reason::from_wire(text);
-        let known = || Reason::ALL.map(Reason::wire).join(", ");
+        let known = || Vec::from_iter(Reason::ALL.iter().map(|it| it.wire())).join(", ");
         reasons.push(
             reason.ok_or_else(|| {
                 Fault::invalid("ReasonList", &format!("names reasons: {}", known()))

@@ -26,7 +26,7 @@ use crate::ui::{Column, Ui, cell, time};
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Create a task
-    Create(create::Args),
+    Create(Box<create::Args>),
     /// List tasks, newest first
     List {
         /// Only tasks of this type
@@ -134,7 +134,7 @@ fn reason(text: &str) -> Result<Reason, String> {
 
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
     match command {
-        Command::Create(args) => create::run(args, client, ui).await,
+        Command::Create(args) => create::run(*args, client, ui).await,
         Command::List { task_type, limit } => {
             list(task_type, ui.limit(limit), client, ui).await?;
             Ok(Exit::Success)

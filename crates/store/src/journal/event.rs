@@ -67,7 +67,13 @@ mod tests {
     fn every_event_reads_back_and_unknown_numbers_are_damage() {
         let ended = [Verdict::Success, Verdict::Fail, Verdict::Timeout]
             .into_iter()
-            .flat_map(|verdict| Reason::ALL.map(|reason| Event::Ended { verdict, reason }));
+            .flat_map(|verdict| {
+                let reasons = Reason::ALL.iter();
+                reasons.map(move |reason| Event::Ended {
+                    verdict,
+                    reason: *reason,
+                })
+            });
         let others = [
             Event::Taken,
             Event::TakenBack,

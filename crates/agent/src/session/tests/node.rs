@@ -38,9 +38,7 @@ pub(crate) fn leaf(number: u32) -> LeafId {
 pub(crate) fn order(leaf: LeafId, command: &str) -> Order {
     let work = Work::Ops(OpsWork {
         command: command.into(),
-        args: None,
-        run_as: None,
-        env: std::collections::BTreeMap::default(),
+        ..OpsWork::default()
     });
     let now = config::now().0;
     Order {

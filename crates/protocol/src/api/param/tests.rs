@@ -1,4 +1,5 @@
 use model::TaskType::{AssetSecurityCheck, AssetsCollection, ClientDevOps, ClientProblemCheck};
+use model::limits::{COMMAND_BYTES_MAX, SCRIPT_BYTES_MAX, STDIN_BYTES_MAX};
 use serde_json::json;
 
 use super::*;
@@ -103,7 +104,7 @@ fn what_is_no_object_or_unknown_or_twice_there_is_refused() {
     refused(
         ClientDevOps,
         r#"{"comand":"w"}"#,
-        &["comand", "command, args, runAs, env", "uuids"],
+        &["comand", "command, script, args, runAs, env", "uuids"],
     );
     refused(
         ClientProblemCheck,
@@ -180,8 +181,50 @@ fn a_command_is_complete_and_within_its_limit() {
         (json!({"command": "a", "env": {"A": 1}}), "must be a string"),
         (json!({"command": "a", "env": {"A=B": "1"}}), "not the name"),
         (json!({"command": "a\u{0}b"}), "U+0000"),
+        (json!({"command": "a", "cwd": "srv"}), "from the root"),
+        (json!({"command": "a", "limits": 5}), "limits must be"),
+        (json!({"command": "a", "limits": {"cpu": 5}}), "cpuPercent"),
+        (
+            json!({"command": "a", "limits": {"pids": 0}}),
+            "limits.pids must be a whole number from 1",
+        ),
+        (json!({"command": "a", "script": "#!/bin/sh\n"}), "not both"),
+        (json!({"script": "echo\n"}), "#!/bin/sh"),
+        (json!({"script": "#!sh\n"}), "interpreter"),
+        (json!({"script": "#!/bin/sh\r\nid\r\n"}), "CR"),
     ] {
         refused(ClientDevOps, &param.to_string(), &[word]);
+    }
+}
+
+fn ops(param: serde_json::Value) -> Result<crate::work::OpsWork, Fault> {
+    match TaskParam::parse(ClientDevOps, &param.to_string())?.work {
+        Work::Ops(work) => Ok(work),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_script_its_input_and_its_limits_have_limits_of_their_own() {
+    let script = |bytes: usize| format!("#!/bin/sh\n{}", "#".repeat(bytes - 10));
+    let work = ops(json!({
+        "script": script(SCRIPT_BYTES_MAX),
+        "args": ["-l"],
+        "cwd": "/srv",
+        "stdin": "\u{0}".repeat(STDIN_BYTES_MAX),
+        "limits": {"memoryBytes": 8 << 20, "cpuPercent": 50, "pids": 1, "outputBytes": 1 << 30},
+    }))
+    .unwrap();
+    assert_eq!(work.script.map(|it| it.len()), Some(SCRIPT_BYTES_MAX));
+    assert_eq!(work.limits.cpu_percent, Some(50));
+    let long = json!({"script": script(SCRIPT_BYTES_MAX + 1)});
+    let fault = ops(long).unwrap_err();
+    assert!(fault.message.contains("script must be at most 65536"));
+    let long = json!({"command": "w", "stdin": "x".repeat(STDIN_BYTES_MAX + 1)});
+    assert!(ops(long).unwrap_err().message.contains("stdin must be"));
+    for (key, least) in [("memoryBytes", 8 << 20), ("outputBytes", 1)] {
+        let with = |number: u64| ops(json!({"command": "w", "limits": {key: number}}));
+        assert!(with(least).is_ok() && with(least - 1).is_err(), "{key}");
     }
 }
 

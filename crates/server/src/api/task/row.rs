@@ -170,6 +170,10 @@ fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
         detail.signal = ops.signal;
         detail.stdout = Some(ops.stdout.text.clone());
         detail.stderr = Some(ops.stderr.text.clone());
+        detail.stdout_whole = Some((&ops.stdout).into());
+        detail.stderr_whole = Some((&ops.stderr).into());
+        detail.duration_ms = Some(ops.duration_ms);
+        detail.limits.clone_from(&ops.limits);
     }
     if whole {
         detail.assets.clone_from(&answer.assets);

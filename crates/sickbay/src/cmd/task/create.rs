@@ -11,6 +11,10 @@ use super::watch::{self, Manner};
 use crate::exit::{Exit, Usage};
 use crate::ui::{Ui, clean_line, count};
 
+mod ops;
+
+use ops::Ops;
+
 /// Arguments of `sickbay task create`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -44,6 +48,8 @@ pub(crate) struct Args {
     /// What is to be done, such as command='systemctl is-active sshd' or mode=2; numbers, true, false, [...] and {...} are JSON
     #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = crate::cmd::key_value)]
     params: Vec<(String, String)>,
+    #[command(flatten)]
+    ops: Ops,
     /// Seconds that the task may take, waiting for hosts and turns included
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<i64>,
@@ -120,7 +126,12 @@ async fn mend(
         );
         return Err(Usage(why).into());
     }
-    let names_work = |key: &str| matches!(key, "command" | "args" | "uuid" | "uuids" | "selector");
+    let names_work = |key: &str| {
+        matches!(
+            key,
+            "command" | "script" | "args" | "uuid" | "uuids" | "selector"
+        )
+    };
     if args.params.iter().any(|(key, _)| names_work(key)) {
         let why = "--fix names the command and its hosts by itself";
         return Err(Usage(why.to_owned()).into());
@@ -194,6 +205,11 @@ fn param(args: &Args) -> Result<String, Usage> {
             return Err(Usage(format!("-p {key} is given twice")));
         }
     }
+    for (option, key, value) in args.ops.members()? {
+        if object.insert(key.to_owned(), value).is_some() {
+            return Err(Usage(format!("give {option} or -p {key}, not both")));
+        }
+    }
     let names_hosts = ["uuids", "uuid", "selector"]
         .iter()
         .any(|it| object.contains_key(*it));
@@ -261,8 +277,11 @@ fn pacing(args: &Args) -> Map<String, Value> {
 }
 
 /// Keys whose value is always text: `command=true` runs the program `true`.
-const TEXT_KEYS: [&str; 6] = [
+const TEXT_KEYS: [&str; 9] = [
     "command",
+    "script",
+    "stdin",
+    "cwd",
     "runAs",
     "problemType",
     "selector",
@@ -297,6 +316,7 @@ mod tests {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect(),
+            ops: Ops::default(),
             timeout: Some(60),
             leaf_timeout: None,
             concurrency: None,

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use model::{Cause, Reason};
-use protocol::answer::AssetReport;
-use protocol::api::task::{DispatchType, HostDetail};
+use protocol::answer::{AssetReport, Limited};
+use protocol::api::task::{DispatchType, HostDetail, WholeOutput};
 
 use super::now::{HOSTS_MAX, Now};
 use crate::ui::{clean_line, count, without_tabs, wrap};
@@ -194,13 +194,24 @@ impl Page {
         if !detail.message.is_empty() {
             self.row("said", &detail.message);
         }
+        for limit in &detail.limits {
+            self.row("limit", &limited(limit));
+        }
         self.running(group);
         self.causes(detail);
         if let Some(assets) = &detail.assets {
             self.row("found", &collected(assets));
         }
-        self.output("output", detail.stdout.as_deref());
-        self.output("errors", detail.stderr.as_deref());
+        self.output(
+            "output",
+            detail.stdout.as_deref(),
+            detail.stdout_whole.as_ref(),
+        );
+        self.output(
+            "errors",
+            detail.stderr.as_deref(),
+            detail.stderr_whole.as_ref(),
+        );
         if group.hosts == 1 && !detail.url.is_empty() {
             self.row("bundle", &detail.url);
         }
@@ -211,7 +222,7 @@ impl Page {
         match group.running.as_slice() {
             [(_, now)] if group.hosts == 1 => {
                 self.row("now", &now.text);
-                self.output("so far", Some(&now.output));
+                self.output("so far", Some(&now.output), None);
             }
             running if group.hosts <= HOSTS_MAX.into() => {
                 for (name, now) in running {
@@ -244,7 +255,7 @@ impl Page {
         }
     }
 
-    fn output(&mut self, label: &str, output: Option<&str>) {
+    fn output(&mut self, label: &str, output: Option<&str>, of: Option<&WholeOutput>) {
         let lines: Vec<&str> = output.unwrap_or_default().lines().collect();
         let labels = std::iter::once(label).chain(std::iter::repeat(""));
         let hidden = lines.len().saturating_sub(2 * OUTPUT_LINES_HALF);
@@ -259,6 +270,9 @@ impl Page {
             if hidden == 0 || at < OUTPUT_LINES_HALF || at >= OUTPUT_LINES_HALF + hidden {
                 self.row(label, &without_tabs(line));
             }
+        }
+        if let Some(whole) = whole(of) {
+            self.row("whole", &whole);
         }
     }
 
@@ -322,6 +336,32 @@ fn how(detail: &HostDetail) -> String {
         words.push("the host is offline".to_owned());
     }
     clean_line(&words.join(", "))
+}
+
+/// A limit that the command ran under, in a few words.
+fn limited(limit: &Limited) -> String {
+    let by = match limit.by.as_str() {
+        "cgroup" => "by its control group",
+        "rlimit" => "by the limits of its processes",
+        "agent" => "by the agent",
+        other => other,
+    };
+    let reached = if limit.reached { ": reached" } else { "" };
+    format!("{} {} {by}{reached}", limit.name, limit.max)
+}
+
+/// How much of a stream there was, where the text does not show it.
+fn whole(stream: Option<&WholeOutput>) -> Option<String> {
+    let stream = stream.filter(|it| it.cut || it.escaped)?;
+    let escaped = if stream.escaped {
+        r", \xHH: bytes that cannot be shown"
+    } else {
+        ""
+    };
+    Some(format!(
+        "{} bytes, SHA-256 {}{escaped}",
+        stream.bytes, stream.sha256
+    ))
 }
 
 fn collected(assets: &AssetReport) -> String {
