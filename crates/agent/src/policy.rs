@@ -15,8 +15,15 @@ use serde::{Deserialize, Deserializer};
 
 use crate::config::exposure;
 
+mod rules;
+mod runbook;
+
+use rules::Rules;
+
 /// Work that may run at once, at most, whatever the file says.
 const WORK_AT_ONCE_MAX: usize = 64;
+/// Where this host's own runbooks lie.
+const RUNBOOKS_DIR: &str = "/etc/sickbay/runbooks";
 
 /// What the server may ask of this host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -36,9 +43,15 @@ pub struct Policy {
     /// Part of each output stream of a command that is kept, in bytes. Default and most: 65,536.
     #[serde(deserialize_with = "output_bytes")]
     pub output_bytes_max: usize,
+    /// The runbooks that commands may be of; others, and plain commands, are refused. Default: anything.
+    #[serde(deserialize_with = "some")]
+    pub allowed_runbooks: Option<BTreeSet<String>>,
     /// Orders that run at the same time. Default: 4.
     #[serde(deserialize_with = "work_at_once")]
     pub work_at_once_max: usize,
+    /// Where each rule stands, to be named where it refuses.
+    #[serde(skip)]
+    pub(crate) rules: Rules,
 }
 
 impl Default for Policy {
@@ -50,6 +63,8 @@ impl Default for Policy {
             command_seconds_max: None,
             output_bytes_max: limits::OUTPUT_BYTES_MAX,
             work_at_once_max: 4,
+            allowed_runbooks: None,
+            rules: Rules::default(),
         }
     }
 }
@@ -167,62 +182,86 @@ impl Policy {
             None => "the order's deadline".to_owned(),
         };
         format!(
-            "task types {}, commands {}, users {}, a command at most {seconds} and {} bytes of each \
+            "task types {}, commands {}, users {}, runbooks {}, a command at most {seconds} and {} bytes of each \
              output, {} at once",
             list(every_type, types),
             if self.commands { "yes" } else { "no" },
             list(self.allowed_users.is_none(), users.collect()).escape_debug(),
+            match &self.allowed_runbooks {
+                None => "all and plain commands".to_owned(),
+                Some(names) => list(false, names.iter().map(String::as_str).collect()),
+            }
+            .escape_debug(),
             self.output_bytes_max,
             self.work_at_once_max,
         )
     }
 
     fn read(path: &Path, text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |it| it.start);
-            let before = text.get(..at).unwrap_or_default();
-            let line = before.matches('\n').count();
-            let key = text
-                .lines()
-                .nth(line)
-                .and_then(|it| it.split_once('='))
-                .map(|(key, _)| key.trim());
-            let fault = error.message().replace('\n', ", ");
-            let message = match key {
-                Some(key) if !fault.contains(&format!("`{key}`")) => format!("`{key}`: {fault}"),
-                _ => fault,
-            };
-            Error::Wrong {
-                path: path.to_owned(),
-                line: line + 1,
-                message,
-            }
-        })
+        let read: Result<Self, toml::de::Error> = toml::from_str(text);
+        let rules = Rules::of(path, text);
+        read.map(|policy| Self { rules, ..policy })
+            .map_err(|error| {
+                let at = error.span().map_or(0, |it| it.start);
+                let before = text.get(..at).unwrap_or_default();
+                let line = before.matches('\n').count();
+                let key = text
+                    .lines()
+                    .nth(line)
+                    .and_then(|it| it.split_once('='))
+                    .map(|(key, _)| key.trim());
+                let fault = error.message().replace('\n', ", ");
+                let message = match key {
+                    Some(key) if !fault.contains(&format!("`{key}`")) => {
+                        format!("`{key}`: {fault}")
+                    }
+                    _ => fault,
+                };
+                Error::Wrong {
+                    path: path.to_owned(),
+                    line: line + 1,
+                    message,
+                }
+            })
     }
 
-    /// Why this work may not be done here, with the rule's name; `None`: it may.
+    /// Why this work may not be done here, with the rule's line; `None`: it may.
     #[must_use]
     pub fn refusal(&self, task_type: TaskType, work: &Work) -> Option<String> {
+        let refused = |what: &str, key: &str| {
+            let rule = self.rules.find(key);
+            Some(format!("the host's policy does not allow {what} ({rule})"))
+        };
         if !self.allowed_task_types.contains(&task_type) {
-            let wire = task_type.wire();
-            return Some(format!(
-                "the host's policy does not allow {wire} (allowed_task_types)"
-            ));
+            return refused(task_type.wire(), "allowed_task_types");
         }
         let Work::Ops(ops) = work else {
             return None;
         };
         if !self.commands {
-            return Some("the host's policy does not allow commands (commands)".to_owned());
+            return refused("commands", "commands");
+        }
+        if let Some(allowed) = &self.allowed_runbooks {
+            match &ops.runbook {
+                None => return refused("commands that are no runbook", "allowed_runbooks"),
+                Some(used) if !allowed.contains(&used.name) => {
+                    let what = format!("the runbook `{}`", used.name.escape_debug());
+                    return refused(&what, "allowed_runbooks");
+                }
+                Some(used) => {
+                    if let Some(why) = runbook::objection(used, ops, Path::new(RUNBOOKS_DIR)) {
+                        return refused(&why, "allowed_runbooks");
+                    }
+                }
+            }
         }
         let users = self.allowed_users.as_ref()?;
         let user = ops.run_as.clone().unwrap_or_else(own_user);
-        (!users.contains(&user)).then(|| {
-            format!(
-                "the host's policy does not allow commands as user `{}` (allowed_users)",
-                user.escape_debug()
-            )
-        })
+        if users.contains(&user) {
+            return None;
+        }
+        let what = format!("commands as user `{}`", user.escape_debug());
+        refused(&what, "allowed_users")
     }
 
     /// Longest run of one command, where the policy limits it.
@@ -286,140 +325,4 @@ fn at_most<'de, D: Deserializer<'de>>(from: D, max: usize) -> Result<usize, D::E
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use protocol::work::OpsWork;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn read(text: &str) -> Result<Policy, String> {
-        Policy::read(Path::new("agent.toml"), text).map_err(|it| it.to_string())
-    }
-
-    fn command(run_as: Option<&str>) -> Work {
-        Work::Ops(OpsWork {
-            command: "id".into(),
-            run_as: run_as.map(Into::into),
-            ..OpsWork::default()
-        })
-    }
-
-    #[test]
-    fn every_key_reads() {
-        let policy = read(
-            "allowed_task_types = [\"CLIENT_DEV_OPS\"]\ncommands = true\n\
-             allowed_users = [\"www-data\"]\ncommand_seconds_max = 60\n\
-             output_bytes_max = 1024\nwork_at_once_max = 1\n",
-        );
-        let expected = Policy {
-            allowed_task_types: vec![TaskType::ClientDevOps],
-            commands: true,
-            allowed_users: Some(["www-data".to_owned()].into()),
-            command_seconds_max: Some(60),
-            output_bytes_max: 1024,
-            work_at_once_max: 1,
-        };
-        assert_eq!(policy, Ok(expected));
-        assert_eq!(read(""), Ok(Policy::default()));
-    }
-
-    #[test]
-    fn a_fault_names_file_line_and_key() {
-        for (text, line, word) in [
-            ("commands = true\ncomands = false\n", 2, "`comands`"),
-            ("\n\ncommands = \"yes\"", 3, "`commands`"),
-            ("allowed_task_types = [\"X\"]", 1, "`allowed_task_types`"),
-            ("command_seconds_max = 0", 1, "`command_seconds_max`"),
-            ("output_bytes_max = 65537", 1, "`output_bytes_max`"),
-            ("work_at_once_max = -1", 1, "`work_at_once_max`"),
-            ("commands = ", 1, "`commands`"),
-        ] {
-            let error = read(text).unwrap_err();
-            let head = format!("the policy agent.toml is wrong at line {line}: ");
-            assert!(error.starts_with(&head), "{error}");
-            assert!(error.contains(word) && !error.contains('\n'), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_others_may_write_is_refused_and_a_missing_one_means_the_defaults() {
-        let temp = tempfile::tempdir().unwrap();
-        let path = temp.path().join("agent.toml");
-        assert_eq!(Policy::load(&path).unwrap(), Policy::default());
-        fs::write(&path, "commands = false").unwrap();
-        for (mode, safe) in [(0o644, true), (0o600, true), (0o664, false), (0o646, false)] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            match Policy::load(&path) {
-                Ok(policy) => assert!(safe && !policy.commands),
-                Err(error) => assert!(
-                    !safe && error.to_string().contains("its mode is"),
-                    "{error}"
-                ),
-            }
-        }
-    }
-
-    #[test]
-    fn a_directory_that_others_may_write_is_refused_with_and_without_the_file() {
-        let temp = tempfile::tempdir().unwrap();
-        let path = temp.path().join("agent.toml");
-        for _ in 0..2 {
-            for (mode, safe) in [(0o755, true), (0o775, false), (0o1777, false)] {
-                fs::set_permissions(temp.path(), fs::Permissions::from_mode(mode)).unwrap();
-                match Policy::load(&path) {
-                    Ok(_) => assert!(safe, "{mode:o}"),
-                    Err(error) => assert!(!safe && matches!(error, Error::UnsafeDir { .. })),
-                }
-            }
-            fs::write(&path, "").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        }
-        let nowhere = temp.path().join("missing/agent.toml");
-        assert_eq!(Policy::load(&nowhere).unwrap(), Policy::default());
-    }
-
-    #[test]
-    fn a_named_policy_must_exist() {
-        let temp = tempfile::tempdir().unwrap();
-        let path = temp.path().join("agent.toml");
-        for missing in [&path, &temp.path().join("missing/agent.toml")] {
-            let error = Policy::load_named(missing).unwrap_err();
-            let line = format!("there is no policy {}", missing.display());
-            assert_eq!(error.to_string(), line);
-        }
-        fs::write(&path, "").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(Policy::load_named(&path).unwrap(), Policy::default());
-    }
-
-    #[test]
-    fn a_summary_says_what_is_allowed() {
-        let text =
-            "allowed_task_types = [\"CLIENT_DEV_OPS\"]\ncommands = false\nallowed_users = []";
-        let summary = read(text).unwrap().summary();
-        let head = "task types CLIENT_DEV_OPS, commands no, users none, ";
-        assert!(summary.starts_with(head), "{summary}");
-        let usual = Policy::default().summary();
-        assert!(
-            usual.starts_with("task types all, commands yes, users all, "),
-            "{usual}"
-        );
-    }
-
-    #[test]
-    fn a_refusal_names_the_rule() {
-        let ops = TaskType::ClientDevOps;
-        let policy = read("allowed_users = [\"www-data\"]").unwrap();
-        assert_eq!(policy.refusal(ops, &command(Some("www-data"))), None);
-        for user in [Some("root"), Some("0"), Some(""), None] {
-            let refusal = policy.refusal(ops, &command(user)).unwrap();
-            assert!(refusal.ends_with("(allowed_users)"), "{refusal}");
-        }
-        let off = read("commands = false").unwrap();
-        let refusal = off.refusal(ops, &command(None)).unwrap();
-        assert!(refusal.ends_with("(commands)"));
-        let types = read("allowed_task_types = [\"CLIENT_PROBLEM_CHECK\"]").unwrap();
-        let refusal = types.refusal(ops, &command(None)).unwrap();
-        assert!(refusal.ends_with("(allowed_task_types)"));
-        assert_eq!(Policy::default().refusal(ops, &command(None)), None);
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use model::{LeafId, Reason, Status, UnixMillis, Verdict, limits};
 use protocol::answer::Answer;
 use protocol::frame::LeafResult;
-use protocol::work::{AssetsWork, CheckWork, OpsWork, Work};
+use protocol::work::{AssetsWork, CheckWork, Work};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -20,7 +20,9 @@ use crate::inventory;
 use crate::journal::Mark;
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::runner::{self, Cgroups, Place};
+use crate::runner::{Cgroups, Place};
+
+mod ops;
 
 /// Why work is stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,51 +160,6 @@ impl Worker {
             bundle: outcome.bundle,
         }
     }
-
-    async fn ops(
-        &self,
-        work: &OpsWork,
-        left: Duration,
-        place: Option<Place>,
-        mark: Option<&Mark>,
-        progress: &Progress,
-        stop: impl Future<Output = Stop>,
-    ) -> Finished {
-        let allowed = self.policy.command_time_max();
-        let limits = runner::Limits {
-            deadline: allowed.map_or(left, |it| it.min(left)),
-            output_bytes_max: self.policy.output_bytes_max,
-            place,
-            ..runner::Limits::default()
-        };
-        let mut stopped = None;
-        let end = runner::run(work, &limits, mark, progress, async {
-            stopped = Some(stop.await);
-        })
-        .await;
-        let mut finished = Finished {
-            verdict: end.verdict,
-            reason: end.reason,
-            answer: Answer {
-                message: end.message,
-                ops: end.report,
-                ..Answer::default()
-            },
-            bundle: None,
-        };
-        if end.reason == Reason::Cancelled && stopped == Some(Stop::AgentStops) {
-            let bare = Finished::stopped(Stop::AgentStops);
-            finished.reason = bare.reason;
-            finished.answer.message = bare.answer.message;
-        } else if end.verdict == Verdict::Timeout && limits.deadline < left {
-            finished.reason = Reason::LimitExceeded;
-            finished.answer.message = format!(
-                "stopped after {} s: the host's policy allows no more (command_seconds_max)",
-                limits.deadline.as_secs()
-            );
-        }
-        finished
-    }
 }
 
 async fn collect(work: AssetsWork, progress: Progress) -> Finished {
@@ -281,6 +238,7 @@ mod tests {
     use super::*;
     use model::RootId;
     use protocol::answer::{AssetReport, Package};
+    use protocol::work::OpsWork;
 
     async fn command_stopped_by(stop: Option<Stop>, time_left: Duration) -> Finished {
         let policy = Arc::new(Policy::default());
@@ -335,6 +293,49 @@ mod tests {
             let finished = command_stopped_by(stop, left).await;
             assert_eq!((finished.verdict, finished.reason), (verdict, reason));
             assert!(finished.answer.ops.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_runbook_s_checks_are_outcomes_of_their_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let mark = temp.path().join("mark");
+        let nowhere = Path::new("/nonexistent");
+        let worker = Worker {
+            local: Local::new(nowhere, nowhere),
+            policy: Arc::new(Policy::default()),
+            cgroups: None,
+        };
+        for (before, after, reason, runs) in [
+            ("true", "true", Reason::None, true),
+            (
+                "echo no disk >&2; false",
+                "true",
+                Reason::CheckBefore,
+                false,
+            ),
+            ("true", "exit 3", Reason::CheckAfter, true),
+        ] {
+            let work = OpsWork {
+                command: format!("echo ran; echo x >{}", mark.display()),
+                before: Some(before.to_owned()),
+                after: Some(after.to_owned()),
+                ..OpsWork::default()
+            };
+            let (hour, progress) = (Duration::from_secs(3_600), Progress::default());
+            let stop = std::future::pending();
+            let done = worker.ops(&work, hour, None, None, &progress, stop).await;
+            assert_eq!(done.reason, reason, "{done:?}");
+            assert_eq!(std::fs::remove_file(&mark).is_ok(), runs);
+            let output = done.answer.ops.map(|it| it.stdout.text);
+            assert_eq!(output.as_deref(), runs.then_some("ran\n"));
+            let said = done.answer.message.ends_with(": no disk)");
+            assert_eq!(
+                said,
+                reason == Reason::CheckBefore,
+                "{}",
+                done.answer.message
+            );
         }
     }
 

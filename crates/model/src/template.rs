@@ -98,7 +98,44 @@ impl Placeholder {
         Self::ALL.into_iter().find(|it| it.word() == word)
     }
 
-    /// Whether a value can stand in its place. None may look like an option.
+    /// What may stand in its place.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Pid | Self::Port => Kind::Number,
+            Self::Config | Self::Data | Self::Log | Self::Path | Self::Program => Kind::Path,
+            Self::Proxy | Self::Url => Kind::Url,
+            Self::Server | Self::Address | Self::Endpoint => Kind::Address,
+            Self::Interface | Self::Package | Self::Process | Self::Unit | Self::User => Kind::Name,
+        }
+    }
+
+    /// Whether a value can stand in its place.
+    #[must_use]
+    pub fn accepts(self, value: &str) -> bool {
+        self.kind().accepts(value)
+    }
+}
+
+/// What the values of a word are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A server's name or address, with or without a port.
+    Address,
+    /// The name of a package, unit, user, interface or process.
+    Name,
+    /// Digits.
+    Number,
+    /// A path from the root.
+    Path,
+    /// One line of anything.
+    Text,
+    /// An address with a scheme.
+    Url,
+}
+
+impl Kind {
+    /// Whether it is such a value. None may look like an option.
     #[must_use]
     pub fn accepts(self, value: &str) -> bool {
         let only = |more: &str| {
@@ -107,15 +144,12 @@ impl Placeholder {
                 .all(|it| it.is_ascii_alphanumeric() || more.contains(it))
         };
         let fits = match self {
-            Self::Pid | Self::Port => value.bytes().all(|it| it.is_ascii_digit()),
-            Self::Config | Self::Data | Self::Log | Self::Path | Self::Program => {
-                value.starts_with('/')
-            }
-            Self::Proxy | Self::Url => value.contains("://"),
-            Self::Server | Self::Address | Self::Endpoint => only(".:-_[]%"),
-            Self::Interface | Self::Package | Self::Process | Self::Unit | Self::User => {
-                only(".:-_@+\\")
-            }
+            Self::Number => value.bytes().all(|it| it.is_ascii_digit()),
+            Self::Path => value.starts_with('/'),
+            Self::Url => value.contains("://"),
+            Self::Address => only(".:-_[]%"),
+            Self::Name => only(".:-_@+\\"),
+            Self::Text => true,
         };
         let is_text = !value.chars().any(char::is_control);
         let length = 1..=VALUE_BYTES_MAX;
@@ -136,17 +170,61 @@ pub fn fill<'a>(
     template: &str,
     known: impl Fn(Placeholder) -> Option<&'a str>,
 ) -> Result<String, Unknown> {
+    fill_words(template, |word| {
+        let it = Placeholder::find(word)?;
+        let value = known(it).filter(|value| it.accepts(value));
+        Some(value.ok_or(Unknown(it)))
+    })
+}
+
+/// The template with every word for which there is a value replaced by it, quoted for sh.
+///
+/// # Errors
+/// The first error that a word has instead of its value.
+pub fn fill_words<V: AsRef<str>, E>(
+    template: &str,
+    value: impl Fn(&str) -> Option<Result<V, E>>,
+) -> Result<String, E> {
     let mut line = String::new();
     for piece in pieces(template) {
-        match Placeholder::find(&piece) {
-            Some(it) => {
-                let value = known(it).filter(|value| it.accepts(value));
-                line.push_str(&quoted(value.ok_or(Unknown(it))?));
-            }
+        match value(&piece) {
+            Some(value) => line.push_str(&quoted(value?.as_ref())),
             None => line.push_str(&piece),
         }
     }
     Ok(line)
+}
+
+/// The first of these words that stands inside quotes of sh, where a quoted value would end them.
+#[must_use]
+pub fn inside_quotes(template: &str, is_word: impl Fn(&str) -> bool) -> Option<String> {
+    let mut quote = None;
+    for piece in pieces(template) {
+        if quote.is_some() && is_word(&piece) {
+            return Some(piece);
+        }
+        for c in piece.chars() {
+            quote = match (quote, c) {
+                (None, '\'' | '"') => Some(c),
+                (Some(open), _) if open == c => None,
+                (same, _) => same,
+            };
+        }
+    }
+    None
+}
+
+/// The placeholders of a template, each once.
+#[must_use]
+pub fn placeholders(template: &str) -> Vec<Placeholder> {
+    let words = pieces(template);
+    let mut found: Vec<_> = words
+        .iter()
+        .filter_map(|it| Placeholder::find(it))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// Words (letters, digits, underscores) and what stands between them.
@@ -235,23 +313,14 @@ mod tests {
         let verify = Cause::ALL.iter().flat_map(|it| it.about().verify);
         let commands = Fix::ALL.iter().filter_map(|it| it.action());
         for template in verify.copied().chain(commands.map(|it| it.command)) {
-            let mut quote = None;
+            let is_placeholder = |word: &str| Placeholder::find(word).is_some();
+            assert_eq!(inside_quotes(template, is_placeholder), None, "{template}");
             for piece in pieces(template) {
-                let is_placeholder = Placeholder::find(&piece).is_some();
-                assert!(quote.is_none() || !is_placeholder, "{template}");
                 let shouts =
                     piece.len() > 2 && piece.chars().all(|it| it.is_ascii_uppercase() || it == '_');
-                let known = is_placeholder || NO_PLACEHOLDERS.contains(&piece.as_str());
+                let known = is_placeholder(&piece) || NO_PLACEHOLDERS.contains(&piece.as_str());
                 assert!(!shouts || known, "{piece} in {template}");
-                for c in piece.chars() {
-                    quote = match (quote, c) {
-                        (None, '\'' | '"') => Some(c),
-                        (Some(open), _) if open == c => None,
-                        (same, _) => same,
-                    };
-                }
             }
-            assert_eq!(quote, None, "{template}");
         }
     }
 }

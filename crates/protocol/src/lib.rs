@@ -17,6 +17,7 @@ pub mod order;
 pub mod outcome;
 pub mod params;
 pub mod policy;
+pub mod runbook;
 pub mod sign;
 pub mod stamp;
 pub mod tls;

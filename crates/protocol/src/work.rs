@@ -6,6 +6,10 @@ use model::{AssetItem, TaskType};
 use serde::{Deserialize, Serialize};
 
 /// The work of one order. Its JSON form is inside the signed order.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are held at a time, and the largest is what most of them are"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Work {
@@ -56,6 +60,27 @@ pub struct OpsWork {
     /// What it may use.
     #[serde(skip_serializing_if = "OpsLimits::is_none")]
     pub limits: OpsLimits,
+    /// A shell line that must succeed, or nothing is started. It only reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// A shell line that must succeed after the command has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The runbook that all of it was made of, so that a host can make it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<RunbookUse>,
+}
+
+/// Which runbook, with which values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunbookUse {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its text, lower-case hexadecimal.
+    pub sha256: String,
+    /// Values of its parameters.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// What a command may use; `None`: no limit but the agent's own.

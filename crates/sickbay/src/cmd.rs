@@ -9,6 +9,7 @@ mod explain;
 mod host;
 mod install_code;
 mod problem;
+mod runbook;
 mod server;
 mod task;
 mod up;
@@ -66,6 +67,9 @@ enum Command {
     /// List what a check can be about
     #[command(subcommand)]
     Problem(problem::Command),
+    /// List and show commands with a name; needs no control plane
+    #[command(subcommand)]
+    Runbook(runbook::Command),
     /// Explain a cause or fix, by its code, its name or words in its text; needs no control plane
     Explain(explain::Args),
     /// Call any operation of the API
@@ -92,6 +96,7 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Up(args) => return on_threads(up::run(args, ui)),
         Command::Server(args) => return on_threads(server::run(args, ui)),
         Command::Explain(args) => explain::run(&args, ui),
+        Command::Runbook(command) => runbook::run(&command, ui),
         Command::Task(command) => alone(task::run(command, &settings.client()?, ui)),
         Command::Host(command) => alone(host::run(command, &settings.client()?, ui)),
         Command::InstallCode(command) => {

@@ -62,12 +62,6 @@ const COMMON_KEYS: [&str; 7] = [
     "pacing",
     "clientToken",
 ];
-/// Keys that have a meaning which Sickbay does not carry out yet, with what to do instead.
-const LATER_KEYS: [(&str, &str); 1] = [(
-    "runbook",
-    "runbooks are not available yet: give the command itself",
-)];
-
 impl TaskParam {
     /// Reads the `Param` of a task of `task_type`.
     ///
@@ -85,6 +79,17 @@ impl TaskParam {
                 timeout_ms / 1_000
             )));
         }
+        let (work, usual_ms) = match task_type {
+            TaskType::ClientProblemCheck => (Work::Check(check_work(&mut members)?), None),
+            TaskType::ClientDevOps => {
+                let (work, usual_ms) = ops::work(&mut members)?;
+                (Work::Ops(work), usual_ms)
+            }
+            TaskType::AssetSecurityCheck | TaskType::AssetsCollection => {
+                (Work::Assets(assets_work(&mut members)?), None)
+            }
+        };
+        let leaf_timeout_ms = leaf_timeout_ms.or_else(|| usual_ms.map(|it| it.min(timeout_ms)));
         Ok(Self {
             hosts: targets(&mut members)?,
             timeout_ms,
@@ -93,13 +98,7 @@ impl TaskParam {
                 ..pacing::plan(&mut members)?
             },
             client_token: client_token(&mut members)?,
-            work: match task_type {
-                TaskType::ClientProblemCheck => Work::Check(check_work(&mut members)?),
-                TaskType::ClientDevOps => Work::Ops(ops::work(&mut members)?),
-                TaskType::AssetSecurityCheck | TaskType::AssetsCollection => {
-                    Work::Assets(assets_work(&mut members)?)
-                }
-            },
+            work,
         })
     }
 }
@@ -116,9 +115,6 @@ const fn own_keys(task_type: TaskType) -> &'static [&'static str] {
 fn refuse_unknown(members: &Members, task_type: TaskType) -> Result<(), Fault> {
     let known = || COMMON_KEYS.iter().chain(own_keys(task_type));
     for key in members.keys() {
-        if let Some((_, why)) = LATER_KEYS.iter().find(|(later, _)| *later == key) {
-            return Err(illegal(why));
-        }
         if !known().any(|it| *it == key) {
             let known: Vec<&str> = known().copied().collect();
             return Err(illegal(&format!(

@@ -13,17 +13,100 @@ use serde_json::{Map, Value};
 use super::members::Members;
 use super::{illegal, must, quoted, strings};
 use crate::error::Fault;
+use crate::runbook::{self, Runbook};
 use crate::work::{OpsLimits, OpsWork};
 
 /// Keys of an operation.
-pub(super) const KEYS: [&str; 8] = [
-    "command", "script", "args", "runAs", "env", "cwd", "stdin", "limits",
+pub(super) const KEYS: [&str; 11] = [
+    "command",
+    "script",
+    "args",
+    "runAs",
+    "env",
+    "cwd",
+    "stdin",
+    "limits",
+    "runbook",
+    "runbookText",
+    "parameters",
 ];
 
 /// The keys of `limits`.
 const LIMITS: [&str; 4] = ["memoryBytes", "cpuPercent", "pids", "outputBytes"];
 
-pub(super) fn work(members: &mut Members) -> Result<OpsWork, Fault> {
+/// The work, and the time that its runbook gives each host, in ms.
+pub(super) fn work(members: &mut Members) -> Result<(OpsWork, Option<i64>), Fault> {
+    if let Some(name) = members.text("runbook")? {
+        return of_runbook(&name, members);
+    }
+    if let Some(key) = ["runbookText", "parameters"]
+        .into_iter()
+        .find(|key| members.keys().any(|it| it == *key))
+    {
+        return Err(illegal(&format!(
+            "{key} is of a runbook: give runbook, its name"
+        )));
+    }
+    plain(members).map(|work| (work, None))
+}
+
+/// What a runbook says is all that runs: nothing may be added to it.
+fn of_runbook(name: &str, members: &mut Members) -> Result<(OpsWork, Option<i64>), Fault> {
+    let of_plain = ["command", "script", "args", "env", "cwd", "stdin", "limits"];
+    if let Some(key) = of_plain
+        .into_iter()
+        .find(|key| members.keys().any(|it| it == *key))
+    {
+        return Err(illegal(&format!(
+            "a runbook says itself what runs: leave out {key}"
+        )));
+    }
+    let refused = |error: runbook::Error| illegal(&error.to_string());
+    let book = match members.text("runbookText")? {
+        Some(text) => Runbook::parse(name, &text).map_err(refused)?,
+        None => Runbook::find(name).ok_or_else(|| {
+            let shipped = Runbook::shipped();
+            let known: Vec<&str> = shipped.iter().map(|it| it.name.as_str()).collect();
+            illegal(&format!(
+                "no runbook {} is shipped; give the text of your own in runbookText; shipped are {}",
+                quoted(name),
+                known.join(", ")
+            ))
+        })?,
+    };
+    let mut parameters = BTreeMap::new();
+    match members.take("parameters") {
+        None => {}
+        Some(Value::Object(object)) => {
+            for (key, value) in object {
+                let text = match value {
+                    Value::String(text) => text,
+                    Value::Number(number) => number.to_string(),
+                    other => {
+                        return Err(must(
+                            &format!("parameters.{}", quoted(&key)),
+                            "a string",
+                            &other,
+                        ));
+                    }
+                };
+                parameters.insert(key, text);
+            }
+        }
+        Some(other) => return Err(must("parameters", "an object of strings", &other)),
+    }
+    let run_as = run_as(members)?;
+    let work = book
+        .resolve(&parameters, run_as.as_deref())
+        .map_err(refused)?;
+    sized(&work)?;
+    Ok((
+        work,
+        book.timeout_seconds.map(|it| it.saturating_mul(1_000)),
+    ))
+}
+
+fn plain(members: &mut Members) -> Result<OpsWork, Fault> {
     let (command, script) = what(members)?;
     let args = match members.take("args") {
         None => None,
@@ -46,6 +129,7 @@ pub(super) fn work(members: &mut Members) -> Result<OpsWork, Fault> {
         cwd: directory(members)?,
         stdin: at_most(members, "stdin", STDIN_BYTES_MAX)?,
         limits,
+        ..OpsWork::default()
     };
     sized(&work)?;
     Ok(work)
@@ -74,7 +158,7 @@ fn what(members: &mut Members) -> Result<(String, Option<String>), Fault> {
         }
         (Some(command), None) if !command.trim().is_empty() => Ok((command, None)),
         (_, None) => Err(illegal(
-            "command is missing: what is to be run? (or script)",
+            "command is missing: what is to be run? (or script, or runbook)",
         )),
     }
 }
@@ -117,6 +201,8 @@ fn sized(work: &OpsWork) -> Result<(), Fault> {
         .chain(args)
         .chain(env)
         .chain(&work.run_as)
+        .chain(&work.before)
+        .chain(&work.after)
         .collect();
     // Standard input alone may have any character.
     let mut named = texts.iter().copied().chain(&work.cwd).chain(&work.script);

@@ -116,7 +116,11 @@ fn what_is_no_object_or_unknown_or_twice_there_is_refused() {
         r#"{"command":"a","command":"b"}"#,
         &["\"command\" stands twice"],
     );
-    refused(ClientDevOps, r#"{"runbook":"x"}"#, &["not available yet"]);
+    refused(
+        ClientDevOps,
+        r#"{"runbook":"x"}"#,
+        &["no runbook", "restart-agent"],
+    );
 }
 
 #[test]
@@ -225,6 +229,37 @@ fn a_script_its_input_and_its_limits_have_limits_of_their_own() {
     for (key, least) in [("memoryBytes", 8 << 20), ("outputBytes", 1)] {
         let with = |number: u64| ops(json!({"command": "w", "limits": {key: number}}));
         assert!(with(least).is_ok() && with(least - 1).is_err(), "{key}");
+    }
+}
+
+#[test]
+fn a_runbook_says_all_that_runs() {
+    let param = json!({"runbook": "collect-logs", "parameters": {"unit": "a.service", "lines": 5}});
+    let parsed = TaskParam::parse(ClientDevOps, &param.to_string()).unwrap();
+    assert_eq!(parsed.plan.leaf_timeout_ms, Some(60_000));
+    let work = ops(param).unwrap();
+    assert!(work.command.ends_with("-n 5 -u a.service"), "{work:?}");
+    let own = "title = \"t\"\ncommand = \"id\"\n";
+    let work = ops(json!({"runbook": "own", "runbookText": own})).unwrap();
+    assert_eq!(work.command, "id");
+    for (param, words) in [
+        (json!({"runbook": "collect-logs"}), "needs a value for unit"),
+        (
+            json!({"runbook": "collect-logs", "parameters": {"unit": "a;b"}}),
+            "unit of the runbook collect-logs must be",
+        ),
+        (
+            json!({"runbook": "own", "runbookText": own, "env": {"LD_PRELOAD": "/x"}}),
+            "leave out env",
+        ),
+        (json!({"command": "id", "parameters": {}}), "give runbook"),
+        (
+            json!({"runbook": "own", "runbookText": own, "runAs": "root"}),
+            "the agent's own user only",
+        ),
+    ] {
+        let fault = ops(param).unwrap_err();
+        assert!(fault.message.contains(words), "{}", fault.message);
     }
 }
 

@@ -4,10 +4,12 @@ use client::{Client, NewTask};
 use model::{TaskId, TaskType};
 use protocol::api::param::TaskParam;
 use protocol::api::task::GenerateOnceTask;
+use protocol::work::{OpsWork, Work};
 use serde_json::{Map, Value, json};
 
 use super::fix;
 use super::watch::{self, Manner};
+use crate::cmd::runbook;
 use crate::exit::{Exit, Usage};
 use crate::ui::{Ui, clean_line, count};
 
@@ -32,7 +34,10 @@ pub(crate) struct Args {
     /// process.name; signs: = != ~ in (…) not in (…) exists, and < <= > >= for versions and ports
     #[arg(long, value_name = "EXPRESSION", conflicts_with = "hosts")]
     selector: Option<String>,
-    /// Create nothing: say which hosts the selector means now, or what --fix would run where
+    /// Run a runbook instead of a command: one of `sickbay runbook list`, or a file of your own; -p gives its parameters
+    #[arg(long, value_name = "NAME", conflicts_with = "fix")]
+    runbook: Option<String>,
+    /// Create nothing: say which hosts the selector means now, or what --fix or --runbook would run
     #[arg(long, conflicts_with_all = ["watch", "wait"])]
     dry_run: bool,
     /// Run the command of this fix, or of this cause's first fix that has one, on exactly the hosts where a check found the need;
@@ -82,11 +87,18 @@ pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<
         return mend(args, wanted, from, client, ui).await;
     }
     let param = param(&args)?;
-    TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
+    let parsed = TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
+    if let (Work::Ops(work), Some(_), true) = (&parsed.work, &args.runbook, args.dry_run) {
+        would_run(work, ui);
+        return match &args.selector {
+            Some(selector) => preview(selector, client, ui).await,
+            None => Ok(Exit::Success),
+        };
+    }
     match (&args.selector, args.dry_run) {
         (Some(selector), true) => return preview(selector, client, ui).await,
         (None, true) => {
-            let why = "--dry-run says what --selector or --fix would mean";
+            let why = "--dry-run says what --selector, --fix or --runbook would mean";
             return Err(Usage(why.to_owned()).into());
         }
         (_, false) => {}
@@ -129,7 +141,7 @@ async fn mend(
     let names_work = |key: &str| {
         matches!(
             key,
-            "command" | "script" | "args" | "uuid" | "uuids" | "selector"
+            "command" | "script" | "args" | "runbook" | "uuid" | "uuids" | "selector"
         )
     };
     if args.params.iter().any(|(key, _)| names_work(key)) {
@@ -142,9 +154,12 @@ async fn mend(
     }
     let mut ended = Exit::Success;
     let params = std::mem::take(&mut args.params);
-    for (command, uuids) in remedy.tasks() {
+    args.runbook = Some(wanted.runbook());
+    for (parameters, uuids) in remedy.tasks() {
         args.params = params.clone();
-        args.params.push(("command".to_owned(), command.to_owned()));
+        let parameters = parameters.iter();
+        args.params
+            .extend(parameters.map(|(key, value)| (key.clone(), value.clone())));
         args.hosts = uuids.into_iter().map(str::to_owned).collect();
         let param = param(&args)?;
         TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
@@ -197,10 +212,47 @@ async fn preview(selector: &str, client: &Client, ui: &Ui) -> anyhow::Result<Exi
     Ok(Exit::Success)
 }
 
+/// What a runbook is with its values.
+fn would_run(work: &OpsWork, ui: &Ui) {
+    let user = work.run_as.as_deref().unwrap_or("the agent's own user");
+    ui.say(&clean_line(&format!("as {user}:")));
+    for (label, line) in [
+        ("before", work.before.as_deref()),
+        ("runs", Some(work.command.as_str())),
+        ("after", work.after.as_deref()),
+    ] {
+        for line in line.unwrap_or_default().lines() {
+            ui.say(&clean_line(&format!("  {label:<6} │ {line}")));
+        }
+    }
+}
+
+/// The members of `Param` that a runbook is; its parameters are taken out of `params`.
+fn of_runbook(name: &str, params: &mut Vec<(String, String)>) -> Result<Map<String, Value>, Usage> {
+    let found = runbook::find(name)?;
+    let mut parameters = Map::new();
+    for (key, text) in std::mem::take(params) {
+        if !found.book.parameters.contains_key(&key) {
+            params.push((key, text));
+        } else if parameters.insert(key.clone(), json!(text)).is_some() {
+            return Err(Usage(format!("-p {key} is given twice")));
+        }
+    }
+    let mut object = Map::new();
+    object.insert("runbook".to_owned(), json!(found.book.name));
+    object.extend(found.text.map(|it| ("runbookText".to_owned(), json!(it))));
+    object.insert("parameters".to_owned(), Value::from(parameters));
+    Ok(object)
+}
+
 /// The `Param` of these arguments.
 fn param(args: &Args) -> Result<String, Usage> {
-    let mut object = Map::new();
-    for (key, text) in &args.params {
+    let mut params = args.params.clone();
+    let mut object = match &args.runbook {
+        Some(name) => of_runbook(name, &mut params)?,
+        None => Map::new(),
+    };
+    for (key, text) in &params {
         if object.insert(key.clone(), value(key, text)).is_some() {
             return Err(Usage(format!("-p {key} is given twice")));
         }
@@ -277,8 +329,10 @@ fn pacing(args: &Args) -> Map<String, Value> {
 }
 
 /// Keys whose value is always text: `command=true` runs the program `true`.
-const TEXT_KEYS: [&str; 9] = [
+const TEXT_KEYS: [&str; 11] = [
     "command",
+    "runbook",
+    "runbookText",
     "script",
     "stdin",
     "cwd",
@@ -308,6 +362,7 @@ mod tests {
             hosts: hosts.iter().map(|it| (*it).to_owned()).collect(),
             all,
             selector: None,
+            runbook: None,
             dry_run: false,
             fix: None,
             from_task: None,
@@ -355,6 +410,26 @@ mod tests {
         );
         let named = read(&args(&[], false, &[("uuids", "a,b")]));
         assert_eq!(named["uuids"], "a,b");
+    }
+
+    #[test]
+    fn a_runbook_takes_its_parameters_and_leaves_the_others() {
+        let with = |params| Args {
+            runbook: Some("collect-logs".to_owned()),
+            ..args(&[], true, params)
+        };
+        let text = param(&with(&[("unit", "a.service"), ("clientToken", "t")])).unwrap();
+        let read: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["parameters"], json!({"unit": "a.service"}));
+        assert_eq!(read["clientToken"], "t");
+        assert!(TaskParam::parse(TaskType::ClientDevOps, &text).is_ok());
+        let twice = param(&with(&[("unit", "a"), ("unit", "b")])).unwrap_err();
+        assert!(twice.0.contains("twice"));
+        let unknown = Args {
+            runbook: Some("no-such".to_owned()),
+            ..args(&[], true, &[])
+        };
+        assert!(param(&unknown).unwrap_err().0.contains("runbook list"));
     }
 
     #[test]

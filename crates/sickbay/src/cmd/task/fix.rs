@@ -11,9 +11,10 @@ use anyhow::bail;
 use client::{Client, LeafFilter};
 use model::fix::Action;
 use model::limits::PAGE_SIZE_MAX;
-use model::{Cause, Fix, Status, TaskId, TaskType};
+use model::{Cause, Fix, Status, TaskId, TaskType, template};
 use protocol::answer::Finding;
 use protocol::api::task::{HostDetail, Task, read_details};
+use protocol::runbook::Runbook;
 use serde_json::{Value, json};
 
 use super::group::NAMES_MAX;
@@ -50,6 +51,11 @@ pub(super) fn wanted(text: &str) -> Result<Wanted, String> {
 }
 
 impl Wanted {
+    /// The runbook that its command is.
+    pub(super) fn runbook(self) -> String {
+        format!("fix-{}", self.fix.code())
+    }
+
     /// The hosts of a command; a host whose findings make several commands is in several.
     fn is_for(self, finding: &Finding) -> bool {
         Cause::find(finding.cause).is_some_and(|cause| match self.cause {
@@ -70,11 +76,14 @@ struct Host {
 /// What is said where nothing would run.
 const NOBODY: &str = "no host of that task has a cause with this fix";
 
+/// Values of the parameters of a fix's runbook.
+type Parameters = BTreeMap<String, String>;
+
 /// What would run where.
 #[derive(Debug, Default)]
 pub(super) struct Remedy {
-    /// Hosts by command.
-    by_command: BTreeMap<String, Vec<Host>>,
+    /// Hosts by command, with what the command is made of.
+    by_command: BTreeMap<String, (Parameters, Vec<Host>)>,
     /// Hosts left out, by what is not known of them.
     left_out: BTreeMap<String, u64>,
 }
@@ -82,12 +91,18 @@ pub(super) struct Remedy {
 impl Remedy {
     /// Adds what a host's check found.
     fn add(&mut self, detail: HostDetail, wanted: Wanted, action: &Action) {
-        let mut commands: Vec<String> = Vec::new();
+        let mut commands: BTreeMap<String, Parameters> = BTreeMap::new();
         let mut unknown = None;
         for finding in detail.findings.iter().filter(|it| wanted.is_for(it)) {
             match finding.fill(action.command) {
-                Ok(command) if commands.contains(&command) => {}
-                Ok(command) => commands.push(command),
+                Ok(command) => {
+                    let parameters = parameters(finding, action);
+                    let book = Runbook::find(&wanted.runbook());
+                    match book.map(|it| it.resolve(&parameters, None)) {
+                        Some(Err(error)) => unknown = Some(error.to_string()),
+                        _ => drop(commands.insert(command, parameters)),
+                    }
+                }
                 Err(error) => unknown = Some(error.to_string()),
             }
         }
@@ -96,8 +111,12 @@ impl Remedy {
         {
             *self.left_out.entry(why).or_default() += 1;
         }
-        for command in commands {
-            self.by_command.entry(command).or_default().push(Host {
+        for (command, parameters) in commands {
+            let (_, hosts) = self
+                .by_command
+                .entry(command)
+                .or_insert_with(|| (parameters, Vec::new()));
+            hosts.push(Host {
                 uuid: detail.uuid.clone(),
                 name: detail.instance_name.clone(),
                 online: detail.online == Some(true),
@@ -105,12 +124,11 @@ impl Remedy {
         }
     }
 
-    /// Each command with the uuids of its hosts.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
-        let by_command = self.by_command.iter();
-        by_command.map(|(command, hosts)| {
+    /// What each command is made of, with the uuids of its hosts.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (&Parameters, Vec<&str>)> {
+        self.by_command.values().map(|(parameters, hosts)| {
             let uuids = hosts.iter().map(|it| it.uuid.as_str()).collect();
-            (command.as_str(), uuids)
+            (parameters, uuids)
         })
     }
 
@@ -122,7 +140,7 @@ impl Remedy {
         let commands: Vec<Value> = self
             .by_command
             .iter()
-            .map(|(command, hosts)| {
+            .map(|(command, (_, hosts))| {
                 let uuids: Vec<&str> = hosts.iter().map(|it| it.uuid.as_str()).collect();
                 json!({"Command": command, "Uuids": uuids, "OfflineCount": offline(hosts)})
             })
@@ -137,7 +155,7 @@ impl Remedy {
             wanted.fix.code(),
             wanted.fix.sentence()
         )];
-        for (command, hosts) in &self.by_command {
+        for (command, (_, hosts)) in &self.by_command {
             let number = u64::try_from(hosts.len()).unwrap_or(u64::MAX);
             let on = count(number, "host");
             lines.push(format!("on {on}, {} of them offline:", offline(hosts)));
@@ -167,6 +185,16 @@ impl Host {
             format!("{:?}", self.name)
         }
     }
+}
+
+/// What the words of the fix's command mean by this finding.
+fn parameters(finding: &Finding, action: &Action) -> Parameters {
+    let words = template::placeholders(action.command).into_iter();
+    let known = words.filter_map(|it| {
+        let value = finding.known.get(it.word())?;
+        Some((it.word().to_ascii_lowercase(), value.clone()))
+    });
+    known.collect()
 }
 
 fn offline(hosts: &[Host]) -> usize {
@@ -339,10 +367,7 @@ mod tests {
         );
         let tasks: Vec<_> = remedy.tasks().collect();
         assert_eq!(tasks.len(), 2);
-        assert!(
-            tasks[0].0.contains("systemctl start -- x.service"),
-            "{tasks:?}"
-        );
+        assert_eq!(tasks[0].0["unit"], "x.service");
         assert_eq!(tasks[0].1, ["a", "off"]);
         assert_eq!(tasks[1].1, ["b"]);
         let lines = remedy.lines(wanted("1103").unwrap());
@@ -384,7 +409,7 @@ mod tests {
                 &[("PATH", "/a'; reboot #")],
             )],
         );
-        let (command, _) = odd.tasks().next().unwrap();
+        let command = odd.by_command.keys().next().unwrap();
         assert_eq!(command, r"chattr -i -a -- '/a'\''; reboot #'");
     }
 }
