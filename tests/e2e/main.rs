@@ -35,6 +35,7 @@ mod power;
 mod profiles;
 mod progress;
 mod refusals;
+mod runbook;
 mod sdk;
 mod secrets;
 mod seed;

@@ -178,16 +178,20 @@ async fn the_hosts_owner_decides_what_may_be_asked_of_it() {
     let server = Server::start(&[]).await;
     let mut agent = Agent::enrol(&server).await;
     for (policy, param, rule) in [
-        ("commands = false", json!({"command": "id"}), "(commands)"),
+        (
+            "commands = false",
+            json!({"command": "id"}),
+            "line 1: commands",
+        ),
         (
             "allowed_users = [\"nobody\"]",
             json!({"command": "id"}),
-            "(allowed_users)",
+            "line 1: allowed_users",
         ),
         (
             "allowed_task_types = [\"CLIENT_PROBLEM_CHECK\"]",
             json!({"command": "id"}),
-            "(allowed_task_types)",
+            "line 1: allowed_task_types",
         ),
     ] {
         agent.set_policy(policy);
@@ -199,7 +203,7 @@ async fn the_hosts_owner_decides_what_may_be_asked_of_it() {
             ("FAIL", "refused"),
             "{policy}"
         );
-        assert!(detail.message.ends_with(rule), "{}", detail.message);
+        assert!(detail.message.contains(rule), "{}", detail.message);
         assert_eq!(detail.stdout, None, "nothing ran");
         agent.terminate().await;
     }
