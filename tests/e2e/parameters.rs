@@ -195,6 +195,36 @@ async fn a_parameter_that_cannot_be_used_is_named() {
         ),
         ("GetAssetDetailByUuid", &[], "MissingParameter", "Uuid"),
         (
+            "DescribePropertyProcDetail",
+            &[("PageSize", "101")],
+            "InvalidParameter",
+            "PageSize",
+        ),
+        (
+            "DescribePropertyProcDetail",
+            &[("ProcTimeStart", "2"), ("ProcTimeEnd", "1")],
+            "InvalidParameter",
+            "ProcTimeStart",
+        ),
+        (
+            "DescribePropertyPortDetail",
+            &[("Extend", "2")],
+            "InvalidParameter",
+            "Extend",
+        ),
+        (
+            "DescribePropertyUserDetail",
+            &[("IsRoot", "yes")],
+            "InvalidParameter",
+            "IsRoot",
+        ),
+        (
+            "DescribePropertySoftwareDetail",
+            &[("UseNextToken", "true"), ("NextToken", "1")],
+            "InvalidParameter",
+            "NextToken",
+        ),
+        (
             "DescribeAgentInstallStatus",
             &[("Uuids", ",")],
             "InvalidParameter",

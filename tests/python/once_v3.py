@@ -113,6 +113,61 @@ info = sas.get_once_task_result_info(models.GetOnceTaskResultInfoRequest(
 assert info.task_info.status == "SUCCESS", info
 assert records("FAIL").once_tasks[0].result_info == "CANCELLED"
 
+# What is on the hosts, entry by entry.
+made = sas.generate_once_task(models.GenerateOnceTaskRequest(
+    task_type="ASSETS_COLLECTION", task_name="ASSETS_COLLECTION", param=json.dumps({"uuids": ONLINE}))).body
+assert ended(made.task_id, "ASSETS_COLLECTION").success_count == 1
+
+
+def properties(ask, request, **filters):
+    """All entries, page by page and again token by token: both ways show the same."""
+    numbered, number = [], 1
+    while True:
+        body = ask(request(current_page=number, page_size=7, **filters)).body
+        assert (body.page_info.current_page, body.page_info.page_size) == (number, 7), body.page_info
+        assert body.page_info.count == len(body.propertys), body.page_info
+        numbered += body.propertys
+        if not body.propertys:
+            break
+        number += 1
+    assert body.page_info.total_count == len(numbered), body.page_info
+    by_token, token = [], None
+    while True:
+        body = ask(request(use_next_token=True, next_token=token, page_size=50, **filters)).body
+        assert body.page_info.total_count is None, body.page_info
+        by_token += body.propertys
+        token = body.page_info.next_token
+        if token is None:
+            break
+    assert [it.to_map() for it in by_token] == [it.to_map() for it in numbered]
+    assert all(it.uuid == ONLINE and it.instance_name and it.create_timestamp > 0 for it in numbered), numbered
+    return numbered
+
+
+def processes(**filters):
+    return properties(sas.describe_property_proc_detail, models.DescribePropertyProcDetailRequest, **filters)
+
+
+agents = processes(name="KBAY-agent", extend="1")
+assert agents and all(it.name == "sickbay-agent" for it in agents) and processes(name="kbay-agent") == [], agents
+agent = agents[-1]
+assert agent.path.endswith("/sickbay-agent") and agent.state and agent.start_time.startswith("20"), agent
+assert agent.pid in [it.pid for it in processes(name=agent.name, cmdline=agent.cmdline, user=agent.user)]
+started = agent.start_time_dt
+assert agent.pid in [it.pid for it in processes(proc_time_start=started, proc_time_end=started)]
+assert agent.pid not in [it.pid for it in processes(proc_time_end=started - 1, uuid=ONLINE, name=agent.name)]
+ports = properties(sas.describe_property_port_detail, models.DescribePropertyPortDetailRequest, port=house.HOST.split(":")[1])
+assert [(it.bind_ip, it.proto) for it in ports] == [("127.0.0.1", "tcp")] and ports[0].proc_name, ports
+(user,) = properties(sas.describe_property_user_detail, models.DescribePropertyUserDetailRequest, user="root", is_root="1")
+assert (user.user, user.is_root, user.is_could_login) == ("root", "1", 1) and "root" in user.group_names, user
+for nobody in (dict(uuid=OFFLINE), dict(remark="no such host"), dict(user="root", is_root="0")):
+    assert properties(sas.describe_property_user_detail, models.DescribePropertyUserDetailRequest, **nobody) == []
+software = properties(sas.describe_property_software_detail, models.DescribePropertySoftwareDetailRequest)
+for one in software[:1]:
+    same = properties(sas.describe_property_software_detail, models.DescribePropertySoftwareDetailRequest,
+                      name=one.name, software_version=one.version, remark=one.instance_name)
+    assert one.to_map() in [it.to_map() for it in same], (one, same)
+
 # Install codes.
 before = {it.captcha_code for it in sas.describe_install_codes().body.install_codes}
 sas.add_install_code(models.AddInstallCodeRequest(os="linux", only_image=False))

@@ -43,6 +43,8 @@ pub const CANCEL_GRACE_MS: i64 = 30_000;
 pub const PAGE_SIZE_MAX: u32 = 100;
 /// Largest page of `DescribeOnceTaskLeafRecordPage` and `DescribeCloudCenterInstances`.
 pub const LEAF_PAGE_SIZE_MAX: u32 = 500;
+/// Page size where none is asked for, of entries of what is on hosts.
+pub const PROPERTY_PAGE_SIZE_DEFAULT: u32 = 10;
 /// Page size where none is asked for.
 pub const PAGE_SIZE_DEFAULT: u32 = 20;
 
@@ -90,6 +92,8 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub const SNAPSHOT_BYTES_MAX: usize = ANSWER_BYTES_MAX;
 /// Hosts whose lists are read at the same time when a selector asks for them.
 pub const SNAPSHOT_HOSTS_MAX: usize = 8;
+/// Lists that are read at the same time to learn what has changed on the hosts.
+pub const SNAPSHOT_CHANGES_MAX: u32 = 32;
 /// Lists of hosts by selector that are kept while they are paged through.
 pub const LISTINGS_MAX: usize = 16;
 /// Such a list is cut into pages for this long, in ms.

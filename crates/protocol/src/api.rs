@@ -10,6 +10,7 @@ pub mod install_code;
 pub mod label;
 pub mod param;
 pub mod problem;
+pub mod property;
 pub mod task;
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::answer::AssetReport;
+use crate::answer::{Account, AssetReport, Package, Port, Process};
 
 /// Writes items by their names on the wire.
 pub(crate) fn serialize<S: Serializer>(items: &[AssetItem], to: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +108,60 @@ pub fn names(
         // No selector looks at these.
         AssetItem::System | AssetItem::CronJobs | AssetItem::Autoruns => Ok(Kept::default()),
     }
+}
+
+/// What the operations about properties choose an entry by: its texts, which entries of many hosts have in
+/// common, and its time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Property {
+    /// Of accounts the name and whether it is root's (`1`, `0`); of ports the number, the address and the
+    /// process; of processes name, user and command line; of packages name, version and path.
+    pub texts: [String; 3],
+    /// In ms since the Unix epoch: of accounts the last login, of processes the start, of packages when
+    /// it was installed; none if that is not known.
+    pub at: Option<i64>,
+}
+
+/// What the operations about properties look at in a kept list, in its order; nothing of items that
+/// have no such operation.
+///
+/// # Errors
+/// It is not a list of that item.
+pub fn properties(
+    item: AssetItem,
+    json: &[u8],
+) -> Result<Option<Vec<Property>>, serde_json::Error> {
+    let entries = match item {
+        AssetItem::Accounts => mapped(json, |it: Account| Property {
+            texts: [it.name, u8::from(it.uid == 0).to_string(), String::new()],
+            at: None,
+        }),
+        AssetItem::Ports => mapped(json, |it: Port| Property {
+            texts: [it.port.to_string(), it.address, it.process],
+            at: None,
+        }),
+        AssetItem::Processes => mapped(json, |it: Process| Property {
+            texts: [it.name, it.user, it.cmdline],
+            at: Some(it.started_ms),
+        }),
+        AssetItem::Packages => mapped(json, |it: Package| Property {
+            texts: [it.name, it.version, String::new()],
+            at: None,
+        }),
+        AssetItem::System
+        | AssetItem::CronJobs
+        | AssetItem::KernelModules
+        | AssetItem::Autoruns => return Ok(None),
+    };
+    entries.map(|it| Some(it.entries))
+}
+
+/// A kept list, whose entries are of this type.
+///
+/// # Errors
+/// It is not one.
+pub fn typed<T: DeserializeOwned>(json: &[u8]) -> Result<Kept<Vec<T>>, serde_json::Error> {
+    serde_json::from_slice(json)
 }
 
 fn mapped<T: DeserializeOwned, N>(

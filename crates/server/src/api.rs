@@ -10,6 +10,7 @@ mod host;
 mod install_code;
 mod kept;
 mod problem;
+mod property;
 mod store;
 mod task;
 
@@ -72,6 +73,10 @@ operations! {
     "DescribeOnceTask", CLOUD, task::describe;
     "DescribeOnceTaskLeafRecordPage", CLOUD, task::leaf_records;
     "DescribeOnceTaskOutcomes", CLOUD, task::outcomes;
+    "DescribePropertyPortDetail", CLOUD, property::ports;
+    "DescribePropertyProcDetail", CLOUD, property::processes;
+    "DescribePropertySoftwareDetail", CLOUD, property::software;
+    "DescribePropertyUserDetail", CLOUD, property::users;
     "GenerateOnceTask", CLOUD, task::generate;
     "GetAssetDetailByUuid", CLOUD, host::detail;
     "GetLastOnceTaskInfo", CLOUD, task::last_info;

@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
 use crate::service::access::Access;
 use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
+use crate::service::property::Properties;
 use crate::service::target::Resolver;
 use crate::service::task::Tasks;
 use crate::service::{Bundles, Checker, Error, Verification};
@@ -42,6 +43,7 @@ pub(crate) struct Services {
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) hosts: Hosts,
     pub(crate) install_codes: InstallCodes,
+    pub(crate) properties: Properties,
     pub(crate) verification: Verification,
     pub(crate) engine: Arc<Engine>,
     pub(crate) signer: Arc<Signer>,

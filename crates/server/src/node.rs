@@ -27,6 +27,7 @@ use crate::retention::{Keeper, Retention};
 use crate::service::access::Access;
 use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
+use crate::service::property::Properties;
 use crate::service::target::Resolver;
 use crate::service::task::Tasks;
 use crate::service::{Bundles, Checker, Listings, Verification};
@@ -324,6 +325,7 @@ async fn build(
             clock: Arc::clone(&clock),
             sealer: Arc::clone(&sealer),
         },
+        properties: Properties::new(Arc::clone(&store)),
         verification: Verification::new(Arc::clone(&store)),
         gateway: Gateway::default(),
         readiness: download::Readiness::default(),

@@ -8,6 +8,7 @@ pub(crate) mod host;
 pub(crate) mod install_code;
 mod inventory;
 mod listing;
+pub(crate) mod property;
 pub(crate) mod target;
 pub(crate) mod task;
 mod verification;

@@ -154,6 +154,9 @@ pub trait Store: Send + Sync + 'static {
         hosts: &[HostNo],
         items: &[AssetItem],
     ) -> Result<Vec<Snapshot>, Error>;
+    /// The lists whose [`Snapshot::change`] is beyond `after`, in that order, `rows_max` at most: who has
+    /// seen all up to a number asks for those after it, and knows all again.
+    async fn snapshot_changes(&self, after: i64, rows_max: u32) -> Result<Vec<Snapshot>, Error>;
 
     /// Adds an install code.
     async fn install_code_add(&self, code: InstallCode) -> Result<(), Error>;

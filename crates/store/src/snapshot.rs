@@ -24,6 +24,9 @@ pub struct Snapshot {
     pub leaf: LeafId,
     /// When it came.
     pub taken_at: UnixMillis,
+    /// Its number among all lists that were ever written, in the order of writing; a list that takes the
+    /// place of another has a new one.
+    pub change: i64,
     /// JSON of the list.
     pub json: Vec<u8>,
 }

@@ -103,18 +103,17 @@ impl<'a> Call<'a> {
         question
     }
 
-    /// The page asked for.
-    pub(crate) fn page(&self, size_max: u32) -> Result<PageRequest, Error> {
+    /// The page asked for, of `size_default` rows if that is not said.
+    pub(crate) fn page(&self, size_default: u32, size_max: u32) -> Result<PageRequest, Error> {
         let number = self
             .params
             .integer_in("CurrentPage", 1..=i64::from(u32::MAX), 1)?;
-        let default = i64::from(limits::PAGE_SIZE_DEFAULT);
-        let size = self
-            .params
-            .integer_in("PageSize", 1..=i64::from(size_max), default)?;
+        let size =
+            self.params
+                .integer_in("PageSize", 1..=i64::from(size_max), i64::from(size_default))?;
         Ok(PageRequest {
             number: u64::try_from(number).unwrap_or(1),
-            size: u32::try_from(size).unwrap_or(limits::PAGE_SIZE_DEFAULT),
+            size: u32::try_from(size).unwrap_or(size_default),
         })
     }
 

@@ -35,7 +35,7 @@ struct Criterion {
 
 /// `DescribeCloudCenterInstances`.
 pub(super) async fn list(call: &Call<'_>) -> Result<DescribeCloudCenterInstances, Error> {
-    let page = call.page(limits::LEAF_PAGE_SIZE_MAX)?;
+    let page = call.page(limits::PAGE_SIZE_DEFAULT, limits::LEAF_PAGE_SIZE_MAX)?;
     let hosts = &call.app.hosts;
     let found = match (call.selector()?, call.params.get("Criteria")) {
         (None, _) => hosts.page(&filter(call)?, page).await?,

@@ -103,7 +103,7 @@ pub(super) async fn cancel(call: &Call<'_>) -> Result<Done, Error> {
 /// `DescribeOnceTask`: with `TaskType` roots, newest first; with `RootTaskId` the leaves under it, by
 /// number; `TaskId` narrows either to one task.
 pub(super) async fn describe(call: &Call<'_>) -> Result<DescribeOnceTask, Error> {
-    let page = call.page(limits::PAGE_SIZE_MAX)?;
+    let page = call.page(limits::PAGE_SIZE_DEFAULT, limits::PAGE_SIZE_MAX)?;
     let window = call.window("StartTimeQuery", "EndTimeQuery")?;
     let source = call.params.get("Source");
     let one = call
@@ -259,7 +259,7 @@ async fn leaves_of(
 pub(super) async fn leaf_records(call: &Call<'_>) -> Result<DescribeOnceTaskLeafRecordPage, Error> {
     let type_text = call.params.required("TaskType")?;
     call.params.boolean("RelateInfo")?;
-    let page = call.page(limits::LEAF_PAGE_SIZE_MAX)?;
+    let page = call.page(limits::PAGE_SIZE_DEFAULT, limits::LEAF_PAGE_SIZE_MAX)?;
     let window = call.window("StartTime", "EndTime")?;
     let statuses = statuses(call)?;
     let outcome = outcome(call)?;

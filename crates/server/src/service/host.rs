@@ -45,6 +45,12 @@ impl Hosts {
         }
     }
 
+    /// These hosts, by number.
+    pub(crate) async fn views(&self, numbers: &[HostNo]) -> Result<Vec<HostView>, Error> {
+        let hosts = self.store.host_get_many(numbers).await?;
+        Ok(hosts.into_iter().map(|it| self.view(it)).collect())
+    }
+
     /// A page of hosts.
     pub(crate) async fn page(
         &self,
@@ -77,10 +83,9 @@ impl Hosts {
         let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
         let room = usize::try_from(page.size).unwrap_or(usize::MAX);
         let shown: Vec<HostNo> = found.iter().skip(skip).take(room).copied().collect();
-        let rows = self.store.host_get_many(&shown).await?;
         Ok(Page {
             total: u64::try_from(found.len()).unwrap_or(u64::MAX),
-            rows: rows.into_iter().map(|it| self.view(it)).collect(),
+            rows: self.views(&shown).await?,
         })
     }
 

@@ -44,12 +44,19 @@ fn with_lists(leaf: LeafEvent, items: &[model::AssetItem], text: &str) -> LeafEv
     LeafEvent { answer, ..leaf }
 }
 
-fn snapshot(leaf: LeafId, item: model::AssetItem, at: UnixMillis, text: &str) -> Snapshot {
+fn snapshot(
+    leaf: LeafId,
+    item: model::AssetItem,
+    at: UnixMillis,
+    change: i64,
+    text: &str,
+) -> Snapshot {
     Snapshot {
         host: HostNo(i64::from(leaf.number)),
         item,
         leaf,
         taken_at: at,
+        change,
         json: text.as_bytes().to_vec(),
     }
 }
@@ -80,15 +87,20 @@ pub async fn the_last_list_of_a_host_is_kept_with_its_result<S: Store>(open: imp
         .unwrap();
     let items = [Packages, Ports, System];
     let before = store.snapshot_list(&all, &[System]).await.unwrap();
-    assert_eq!(before, [snapshot(first.leaf(3), System, early, "gone")]);
+    assert_eq!(before, [snapshot(first.leaf(3), System, early, 3, "gone")]);
     assert!(store.host_remove(&uuid(3), late).await.unwrap());
     for _ in 0..2 {
         let kept = store.snapshot_list(&all, &items).await.unwrap();
         let expected = [
-            snapshot(first.leaf(1), Packages, early, "old"),
-            snapshot(second.leaf(1), Ports, late, "new"),
+            snapshot(first.leaf(1), Packages, early, 2, "old"),
+            snapshot(second.leaf(1), Ports, late, 4, "new"),
         ];
         assert_eq!(kept, expected);
+        let changes = async |after, most| store.snapshot_changes(after, most).await.unwrap();
+        assert_eq!(changes(0, 9).await, expected);
+        assert_eq!(changes(1, 1).await, expected[..1], "as many as asked for");
+        assert_eq!(changes(2, 9).await, expected[1..]);
+        assert_eq!(changes(4, 9).await, []);
         assert_verified(&store).await;
         drop(store);
         store = open();
@@ -96,4 +108,13 @@ pub async fn the_last_list_of_a_host_is_kept_with_its_result<S: Store>(open: imp
     let late = with_lists(answered(second, 3, SUCCESS, "{}"), &[Ports], "removed");
     apply(&store, late, START.plus(30_000)).await.unwrap();
     assert_eq!(store.snapshot_list(&all[2..], &items).await.unwrap(), []);
+    let next = with_lists(answered(second, 2, SUCCESS, "{}"), &[System], "next");
+    apply(&store, next, START.plus(40_000)).await.unwrap();
+    let numbers = store.snapshot_changes(4, 9).await.unwrap();
+    let numbers: Vec<i64> = numbers.iter().map(|it| it.change).collect();
+    assert_eq!(
+        numbers,
+        [5],
+        "a number is given once, also where its list is gone"
+    );
 }

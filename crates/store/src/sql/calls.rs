@@ -290,6 +290,15 @@ impl<D: 'static> Store for SqlStore<D> {
         .await
     }
 
+    async fn snapshot_changes(&self, after: i64, rows_max: u32) -> Result<Vec<Snapshot>, Error> {
+        self.read(
+            Length::Long,
+            |_| Ok(()),
+            move |tx, ()| snapshot::changes(tx, after, rows_max),
+        )
+        .await
+    }
+
     async fn install_code_add(&self, code: InstallCode) -> Result<(), Error> {
         self.change(move |tx| install_code::add(tx, &code)).await
     }

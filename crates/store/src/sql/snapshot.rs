@@ -45,19 +45,30 @@ impl Snapshots {
         if self.0.is_empty() {
             return Ok(());
         }
-        let there = self.0.iter().filter(|it| is_there(host_of(*it.0)));
-        let values: Vec<_> = there
-            .flat_map(|(number, it)| {
+        let there: Vec<_> = self
+            .0
+            .iter()
+            .filter(|it| is_there(host_of(*it.0)))
+            .collect();
+        let count = i64::try_from(there.len()).unwrap_or(i64::MAX);
+        let last = tx.number(
+            "UPDATE snapshot_clock SET last_change = last_change + ? RETURNING last_change",
+            params![count],
+        )?;
+        let values: Vec<_> = (last - count + 1..)
+            .zip(there)
+            .flat_map(|(change, (number, it))| {
                 [
                     Value::from(*number),
                     it.leaf.root.as_bytes().into(),
                     it.leaf.number.into(),
                     it.at.0.into(),
+                    change.into(),
                     Value::Blob(&it.packed),
                 ]
             })
             .collect();
-        let columns = ["snapshot", "root_id", "leaf", "taken_ms", "data"];
+        let columns = ["snapshot", "root_id", "leaf", "taken_ms", "change", "data"];
         tx.put_many("snapshot", &columns, &values)
     }
 }
@@ -78,17 +89,18 @@ fn snapshot_of(row: Row<'_>) -> Result<Snapshot, Error> {
     let place = usize::try_from(number & ((1 << ITEM_BITS) - 1)).ok();
     let item = place.and_then(|it| AssetItem::ALL.get(it).copied());
     let root = RootId::from_bytes(row.get(1)?);
-    let json = journal::unpack(row.get(4)?, limits::SNAPSHOT_BYTES_MAX);
+    let json = journal::unpack(row.get(5)?, limits::SNAPSHOT_BYTES_MAX);
     Ok(Snapshot {
         host: host_of(number),
         item: item.ok_or_else(|| corrupt("no such item"))?,
         leaf: root.leaf(row.get(2)?),
         taken_at: UnixMillis(row.get(3)?),
+        change: row.get(4)?,
         json: json.map_err(|error| corrupt(&error.to_string()))?,
     })
 }
 
-const SELECT: &str = "SELECT snapshot, root_id, leaf, taken_ms, data FROM snapshot";
+const SELECT: &str = "SELECT snapshot, root_id, leaf, taken_ms, change, data FROM snapshot";
 
 /// See [`crate::Store::snapshot_list`].
 pub(super) fn list(
@@ -104,6 +116,12 @@ pub(super) fn list(
         }
     }
     Ok(found)
+}
+
+/// See [`crate::Store::snapshot_changes`].
+pub(super) fn changes(tx: &dyn Db, after: i64, rows_max: u32) -> Result<Vec<Snapshot>, Error> {
+    let sql = format!("{SELECT} WHERE change > ? ORDER BY change LIMIT ?");
+    tx.rows(&sql, params![after, rows_max], snapshot_of)
 }
 
 /// Deletes the lists of a host.
@@ -134,6 +152,15 @@ pub(super) fn check(tx: &dyn Db) -> Result<Vec<String>, Error> {
         }
     }
     lines.extend(first.map(|it| format!("{damaged} lists of hosts do not read: {it}")));
+    let early = tx.number(
+        "SELECT count(*) FROM snapshot WHERE change > (SELECT last_change FROM snapshot_clock)",
+        &[],
+    )?;
+    if early > 0 {
+        lines.push(format!(
+            "{early} lists of hosts have numbers that were not given yet"
+        ));
+    }
     let orphans = tx.number(
         "SELECT count(*) FROM snapshot
          WHERE snapshot >> 4 NOT IN (SELECT no FROM host WHERE removed_ms IS NULL)",

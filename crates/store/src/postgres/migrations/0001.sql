@@ -108,14 +108,19 @@ CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
 CREATE INDEX host_key ON host(public_key, no) WHERE removed_ms IS NULL;
 
 -- What is on the hosts: lists in JSON, compressed, as each last came with the result of a leaf. `snapshot`
--- is host.no << 4 | the item's place.
+-- is host.no << 4 | the item's place; `change` numbers what was written, in its order.
 CREATE TABLE snapshot (
   snapshot BIGINT PRIMARY KEY,
   root_id BYTEA NOT NULL,
   leaf BIGINT NOT NULL,
   taken_ms BIGINT NOT NULL,
+  change BIGINT NOT NULL,
   data BYTEA NOT NULL
 );
+CREATE UNIQUE INDEX snapshot_change ON snapshot(change);
+-- The last number that was given: one row. The list that had it may be gone with its host.
+CREATE TABLE snapshot_clock (last_change BIGINT NOT NULL);
+INSERT INTO snapshot_clock VALUES (0);
 ALTER TABLE snapshot ALTER COLUMN data SET STORAGE EXTERNAL;
 
 CREATE TABLE install_code (

@@ -104,14 +104,19 @@ CREATE INDEX host_present ON host(no) WHERE removed_ms IS NULL;
 CREATE INDEX host_key ON host(public_key) WHERE removed_ms IS NULL;
 
 -- What is on the hosts: lists in JSON, compressed, as each last came with the result of a leaf. `snapshot`
--- is host.no << 4 | the item's place.
+-- is host.no << 4 | the item's place; `change` numbers what was written, in its order.
 CREATE TABLE snapshot (
   snapshot INTEGER PRIMARY KEY,
   root_id BLOB NOT NULL,
   leaf INTEGER NOT NULL,
   taken_ms INTEGER NOT NULL,
+  change INTEGER NOT NULL,
   data BLOB NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX snapshot_change ON snapshot(change);
+-- The last number that was given: one row. The list that had it may be gone with its host.
+CREATE TABLE snapshot_clock (last_change INTEGER NOT NULL) STRICT;
+INSERT INTO snapshot_clock VALUES (0);
 
 CREATE TABLE install_code (
   no INTEGER PRIMARY KEY,
