@@ -135,7 +135,8 @@ async fn leaf_pages(data: &Path, leaves: u32) -> anyhow::Result<Asked> {
     Ok(Asked::Leaves { root, pages })
 }
 
-fn host(number: u32) -> NewHost {
+/// A host to be stored.
+pub(crate) fn host(number: u32) -> NewHost {
     let mut random = [0; 16];
     for (place, byte) in random.iter_mut().zip(number.to_be_bytes()) {
         *place = byte;
@@ -153,8 +154,6 @@ fn host(number: u32) -> NewHost {
 }
 
 fn request(host: &str, asked: Asked, number: usize) -> anyhow::Result<Request<Empty<Bytes>>> {
-    let (access_key_id, secret) = root_key();
-    let nonce = format!("bench{}", NONCE.fetch_add(1, Ordering::Relaxed));
     let mut params = vec![("PageSize".to_owned(), ROOTS.to_string())];
     match asked {
         Asked::Roots => {
@@ -167,21 +166,32 @@ fn request(host: &str, asked: Asked, number: usize) -> anyhow::Result<Request<Em
             params.push(("CurrentPage".to_owned(), (1 + place).to_string()));
         }
     }
+    signed(host, "DescribeOnceTask", &params)
+}
+
+/// A signed request.
+pub(crate) fn signed(
+    host: &str,
+    action: &str,
+    params: &[(String, String)],
+) -> anyhow::Result<Request<Empty<Bytes>>> {
+    let (access_key_id, secret) = root_key();
+    let nonce = format!("bench{}", NONCE.fetch_add(1, Ordering::Relaxed));
     let outgoing = Outgoing {
         method: "POST",
         host,
-        action: "DescribeOnceTask",
+        action,
         version: "2018-12-03",
-        params: &params,
+        params,
         access_key_id,
         secret,
         security_token: None,
         date_ms: now_ms(),
         nonce: &nonce,
     };
-    let signed = sign_v3(&outgoing, b"");
-    let mut builder = Request::post(format!("/?{}", signed.query));
-    for (name, value) in &signed.headers {
+    let outgoing = sign_v3(&outgoing, b"");
+    let mut builder = Request::post(format!("/?{}", outgoing.query));
+    for (name, value) in &outgoing.headers {
         builder = builder.header(name, value);
     }
     Ok(builder.body(Empty::new())?)
@@ -191,7 +201,7 @@ fn request(host: &str, asked: Asked, number: usize) -> anyhow::Result<Request<Em
     clippy::disallowed_methods,
     reason = "requests are dated by the clock on the wall"
 )]
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
 }

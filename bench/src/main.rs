@@ -16,6 +16,7 @@ mod ingest;
 mod journalled;
 mod load;
 mod numbers;
+mod property;
 mod query;
 mod reconnect;
 mod rows;
@@ -77,6 +78,15 @@ enum Workload {
         /// Leaves in all; nine in ten are in roots of up to 1,000,000, the others in roots of 500
         #[arg(long, default_value_t = 1_000_000)]
         leaves: u32,
+    },
+    /// Entries of the inventories of many hosts by the API: first question, pages and filters
+    Property {
+        /// Hosts with an inventory of about 300 entries each
+        #[arg(long, default_value_t = 10_000)]
+        hosts: u32,
+        /// Requests of each kind
+        #[arg(long, default_value_t = 200)]
+        requests: usize,
     },
     /// One order to many agents until every result is durable, beside a bare round of frames
     Fanout {
@@ -156,6 +166,7 @@ fn run(workload: &Workload) -> anyhow::Result<Option<Value>> {
                 Some(ingest::run(*leaves, store.as_deref()).await?)
             }
             Workload::Query { leaves } => Some(query::run(*leaves).await?),
+            Workload::Property { hosts, requests } => Some(property::run(*hosts, *requests).await?),
             Workload::Fanout { agents } => Some(fanout::run(*agents).await?),
             Workload::Hosts { agents, rounds } => Some(hosts::run(*agents, *rounds).await?),
             Workload::Reconnect { agents } => Some(reconnect::run(*agents).await?),
