@@ -24,6 +24,7 @@ mod disk;
 mod fix;
 mod foreign;
 mod hostile;
+mod ground_truth;
 mod house;
 mod inventory;
 mod labels;

@@ -195,6 +195,24 @@ async fn a_parameter_that_cannot_be_used_is_named() {
         ),
         ("GetAssetDetailByUuid", &[], "MissingParameter", "Uuid"),
         (
+            "RefreshAssets",
+            &[("AssetType", "cloud")],
+            "InvalidParameter",
+            "AssetType",
+        ),
+        (
+            "ModifyPushAllTask",
+            &[("Tasks", "PORT_SNAPSHOT,PORTS"), ("Uuids", "inet-1")],
+            "InvalidParameter",
+            "Tasks",
+        ),
+        (
+            "ModifyPushAllTask",
+            &[("Tasks", "PORT_SNAPSHOT")],
+            "MissingParameter",
+            "Uuids",
+        ),
+        (
             "DescribePropertyProcDetail",
             &[("PageSize", "101")],
             "InvalidParameter",

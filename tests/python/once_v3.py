@@ -113,10 +113,22 @@ info = sas.get_once_task_result_info(models.GetOnceTaskResultInfoRequest(
 assert info.task_info.status == "SUCCESS", info
 assert records("FAIL").once_tasks[0].result_info == "CANCELLED"
 
-# What is on the hosts, entry by entry.
-made = sas.generate_once_task(models.GenerateOnceTaskRequest(
-    task_type="ASSETS_COLLECTION", task_name="ASSETS_COLLECTION", param=json.dumps({"uuids": ONLINE}))).body
-assert ended(made.task_id, "ASSETS_COLLECTION").success_count == 1
+# What is on the hosts is collected, and shown entry by entry.
+sas.refresh_assets(models.RefreshAssetsRequest(asset_type="ecs"))
+
+
+def collected():
+    request = models.DescribeOnceTaskRequest(task_type="ASSETS_COLLECTION", current_page=1, page_size=20)
+    return sas.describe_once_task(request).body.task_manage_response_list
+
+
+(task,) = collected()
+assert ended(task.task_id, "ASSETS_COLLECTION").success_count == 1
+pushed = sas.modify_push_all_task(models.ModifyPushAllTaskRequest(
+    tasks="HEALTH_CHECK,ACCOUNT_SNAPSHOT", uuids=ONLINE + "," + OFFLINE)).body.push_task_rsp.push_task_result_list
+assert [(it.uuid, it.online, it.success) for it in pushed] == [(ONLINE, True, True), (OFFLINE, False, False)], pushed
+assert pushed[0].message == "successful" and "offline" in pushed[1].message, pushed
+assert ended(collected()[0].task_id, "ASSETS_COLLECTION").success_count == 1
 
 
 def properties(ask, request, **filters):
@@ -163,6 +175,7 @@ assert (user.user, user.is_root, user.is_could_login) == ("root", "1", 1) and "r
 for nobody in (dict(uuid=OFFLINE), dict(remark="no such host"), dict(user="root", is_root="0")):
     assert properties(sas.describe_property_user_detail, models.DescribePropertyUserDetailRequest, **nobody) == []
 software = properties(sas.describe_property_software_detail, models.DescribePropertySoftwareDetailRequest)
+assert all(it.install_time_dt is None or it.install_time.startswith("20") for it in software)
 for one in software[:1]:
     same = properties(sas.describe_property_software_detail, models.DescribePropertySoftwareDetailRequest,
                       name=one.name, software_version=one.version, remark=one.instance_name)

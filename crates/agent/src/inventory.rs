@@ -8,11 +8,14 @@
 pub(crate) mod accounts;
 mod autoruns;
 mod cron;
+mod libraries;
+mod logins;
 mod modules;
 pub(crate) mod packages;
 mod ports;
 pub(crate) mod processes;
 pub(crate) mod read;
+mod sudo;
 mod system;
 mod trim;
 

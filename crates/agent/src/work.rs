@@ -345,6 +345,8 @@ mod tests {
             version: "1".into(),
             architecture: "amd64".into(),
             manager: "dpkg".into(),
+            installed_ms: None,
+            path: String::new(),
         }
     }
 

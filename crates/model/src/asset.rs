@@ -38,6 +38,16 @@ impl AssetItem {
     /// with a note that they were not collected.
     pub const FOREIGN: [&str; 2] = ["SCA_SNAPSHOT", "SCA_PROXY_SNAPSHOT"];
 
+    /// What else the API documents for a push: checks of the cloud's own that are not collected here.
+    pub const FOREIGN_CHECKS: [&str; 6] = [
+        "OVAL_ENTITY",
+        "CMS",
+        "SYSVUL",
+        "SCA",
+        "HEALTH_CHECK",
+        "WEBSHELL",
+    ];
+
     /// The name on the wire.
     #[must_use]
     pub const fn wire(self) -> &'static str {

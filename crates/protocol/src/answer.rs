@@ -283,6 +283,30 @@ pub struct Account {
     /// Whether the password is locked or absent; `None` if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_locked: Option<bool>,
+    /// When password and account end; `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Expiry>,
+    /// Whether it may become root by `sudo`, by its name or one of its groups; `None` if that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudoer: Option<bool>,
+    /// Last login, in ms since the Unix epoch; `None`: none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login_ms: Option<i64>,
+    /// Address or name of the machine it came from; empty for a login at the host itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_login_from: String,
+}
+
+/// When something of an account ends, in ms since the Unix epoch; `None`: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expiry {
+    /// From when on the password has to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_ms: Option<i64>,
+    /// From when on nobody can log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ms: Option<i64>,
 }
 
 /// One installed package.
@@ -295,8 +319,14 @@ pub struct Package {
     pub version: String,
     /// Architecture.
     pub architecture: String,
-    /// The package manager: `dpkg`, `rpm`, `apk`.
+    /// The package manager: `dpkg`, `rpm`, `apk`; of libraries what they are for: `pip`, `npm`, `jar`.
     pub manager: String,
+    /// When it was installed or upgraded last, in ms since the Unix epoch, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed_ms: Option<i64>,
+    /// Where a library lies; empty for packages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
 }
 
 /// One job of cron.

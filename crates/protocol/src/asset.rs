@@ -134,7 +134,7 @@ pub fn properties(
     let entries = match item {
         AssetItem::Accounts => mapped(json, |it: Account| Property {
             texts: [it.name, u8::from(it.uid == 0).to_string(), String::new()],
-            at: None,
+            at: it.last_login_ms,
         }),
         AssetItem::Ports => mapped(json, |it: Port| Property {
             texts: [it.port.to_string(), it.address, it.process],
@@ -145,8 +145,8 @@ pub fn properties(
             at: Some(it.started_ms),
         }),
         AssetItem::Packages => mapped(json, |it: Package| Property {
-            texts: [it.name, it.version, String::new()],
-            at: None,
+            texts: [it.name, it.version, it.path],
+            at: it.installed_ms,
         }),
         AssetItem::System
         | AssetItem::CronJobs

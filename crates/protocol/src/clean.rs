@@ -385,8 +385,12 @@ impl Account {
             shell,
             can_login: _,
             password_locked: _,
+            expiry: _,
+            sudoer: _,
+            last_login_ms: _,
+            last_login_from,
         } = self;
-        asset([name, home, shell]);
+        asset([name, home, shell, last_login_from]);
         lines(groups, usize::MAX, limits::ASSET_TEXT_BYTES_MAX);
     }
 }
@@ -398,8 +402,10 @@ impl Package {
             version,
             architecture,
             manager,
+            installed_ms: _,
+            path,
         } = self;
-        asset([name, version, architecture, manager]);
+        asset([name, version, architecture, manager, path]);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod call;
+mod collect;
 mod host;
 mod install_code;
 mod kept;
@@ -84,8 +85,10 @@ operations! {
     "GetServerInfo", OURS, host::server_info;
     "ListUnfinishedOnceTask", CLOUD, task::unfinished;
     "ListUsers", OURS, access::user_list;
+    "ModifyPushAllTask", CLOUD, collect::push;
     "PreviewTargets", OURS, host::preview_targets;
     "PutUserPolicy", OURS, access::policy_put;
+    "RefreshAssets", CLOUD, collect::refresh;
     "RemoveHost", OURS, host::remove;
     "RerunOnceTask", OURS, task::rerun;
     "SetHostLabels", OURS, host::set_labels;

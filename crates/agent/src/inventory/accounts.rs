@@ -1,17 +1,23 @@
-//! Accounts: `/etc/passwd`, `/etc/group`, `/etc/shadow` (passwd(5), group(5), shadow(5)).
+//! Accounts: `/etc/passwd`, `/etc/group`, `/etc/shadow` (passwd(5), group(5), shadow(5)), who may use `sudo`, and
+//! last logins.
 //!
 //! Knows local accounts alone; accounts of a directory service are not asked for, since that goes
 //! over the network. Password hashes are looked at for their first sign and never kept.
 
 use std::{collections::HashMap, path::Path};
 
-use protocol::answer::Account;
+use protocol::answer::{Account, Expiry};
 
+use super::logins::Logins;
+use super::sudo::Sudoers;
 use super::{Unread, read};
 
 const SUBJECT: &str = "accounts";
 const FIELD_BYTES_MAX: usize = 256;
 const GROUPS_MAX: usize = 200;
+const DAY_MS: i64 = 86_400_000;
+/// Days after which a password that must be changed counts as one that need not: chage(1) says `never`.
+const DAYS_MAX: i64 = 10_000;
 
 /// One line of `/etc/passwd`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,21 +87,30 @@ pub(super) fn collect(unread: &mut Unread) -> Vec<Account> {
             None
         }
     };
-    let accounts = passwd
+    let (sudoers, logins) = (Sudoers::read(unread), Logins::read(unread));
+    let mut accounts: Vec<Account> = passwd
         .iter()
         .map(|entry| account(entry, &groups, shadow.as_ref()))
         .collect();
+    for account in &mut accounts {
+        account.sudoer = sudoers.allow(&account.name, account.uid, &account.groups);
+        if let Some(login) = logins.of(&account.name, account.uid) {
+            account.last_login_ms = Some(login.at_ms);
+            account.last_login_from = read::clip(&login.from, FIELD_BYTES_MAX);
+        }
+    }
     unread.cap(SUBJECT, accounts)
 }
 
 fn account(
     entry: &PasswdEntry,
     groups: &Groups,
-    shadow: Option<&HashMap<String, bool>>,
+    shadow: Option<&HashMap<String, Shadow>>,
 ) -> Account {
     let in_shadow = || {
         // No line in a readable shadow file: there is no password that could be right.
-        shadow.map(|shadow| shadow.get(&entry.name).copied().unwrap_or(true))
+        let own = |it: &HashMap<String, Shadow>| it.get(&entry.name).is_none_or(|it| it.is_locked);
+        shadow.map(own)
     };
     Account {
         name: read::clip(&entry.name, FIELD_BYTES_MAX),
@@ -106,6 +121,10 @@ fn account(
         shell: read::clip(&entry.shell, FIELD_BYTES_MAX),
         can_login: can_login(&entry.shell),
         password_locked: entry.is_locked.or_else(in_shadow),
+        expiry: shadow.map(|it| it.get(&entry.name).copied().unwrap_or_default().expiry),
+        sudoer: None,
+        last_login_ms: None,
+        last_login_from: String::new(),
     }
 }
 
@@ -114,13 +133,41 @@ fn is_locked(password: &str) -> bool {
     password.starts_with(['!', '*'])
 }
 
-fn parse_shadow(text: &str) -> HashMap<String, bool> {
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            Some((fields.next()?.to_owned(), is_locked(fields.next()?)))
-        })
-        .collect()
+/// What a line of the shadow file tells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shadow {
+    is_locked: bool,
+    expiry: Expiry,
+}
+
+fn parse_shadow(text: &str) -> HashMap<String, Shadow> {
+    let line = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, password) = (fields.next()?.to_owned(), fields.next()?);
+        let days: Vec<Option<i64>> = fields.map(|it| it.parse().ok()).collect();
+        let day = |at: usize| days.get(at).copied().flatten();
+        let shadow = Shadow {
+            is_locked: is_locked(password),
+            expiry: Expiry {
+                password_ms: password_ends(day(0), day(2)),
+                account_ms: day(5).map(|it| it.saturating_mul(DAY_MS)),
+            },
+        };
+        Some((name, shadow))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// From the day of the last change, and for how many days a password is good. A change on day 0 means that the
+/// next login has to change it.
+fn password_ends(changed: Option<i64>, good_for: Option<i64>) -> Option<i64> {
+    match (changed, good_for) {
+        (Some(0), _) => Some(0),
+        (Some(changed), Some(days)) if (0..DAYS_MAX).contains(&days) => {
+            Some(changed.saturating_add(days).saturating_mul(DAY_MS))
+        }
+        _ => None,
+    }
 }
 
 /// An empty shell means `/bin/sh`.
@@ -201,6 +248,32 @@ broken:x:minus:1:::
     }
 
     #[test]
+    fn passwords_and_accounts_end_as_chage_says() {
+        let text =
+            "a:*:19000:0:90:7:::\nb:*:19000:0:99999:7::19500:\nc:*:0:0:99999::::\nd:*:::::::\n";
+        let shadow = parse_shadow(text);
+        let ends = |name: &str| {
+            let Expiry {
+                password_ms,
+                account_ms,
+            } = shadow[name].expiry;
+            (
+                password_ms.map(|it| it / DAY_MS),
+                account_ms.map(|it| it / DAY_MS),
+            )
+        };
+        assert_eq!(ends("a"), (Some(19_090), None));
+        assert_eq!(ends("b"), (None, Some(19_500)));
+        assert_eq!(ends("c"), (Some(0), None));
+        assert_eq!(ends("d"), (None, None));
+        let known: Vec<bool> = accounts(None)
+            .iter()
+            .map(|it| it.expiry.is_some())
+            .collect();
+        assert_eq!(known, [false; 4]);
+    }
+
+    #[test]
     fn groups_are_the_primary_one_and_those_that_list_the_member_once() {
         assert_eq!(accounts(None)[2].groups, ["ada", "sudo"]);
     }
@@ -220,7 +293,7 @@ broken:x:minus:1:::
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(locks(Some(SHADOW)), [yes, yes, no, no]);
         assert_eq!(locks(None), [None, None, None, no]);
-        assert_eq!(parse_shadow(SHADOW).get("open"), Some(&false));
+        assert!(!parse_shadow(SHADOW)["open"].is_locked);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Installed packages of dpkg, rpm and apk.
+//! Installed packages of dpkg, rpm and apk, and libraries beside them.
 //!
 //! The databases of dpkg and apk are text and are read; rpm's is asked of `rpm`, with a time limit.
 
@@ -12,14 +12,16 @@ use std::{
 
 use protocol::answer::Package;
 
-use super::{Unread, read};
+use super::{Unread, libraries, read};
 
 const SUBJECT: &str = "packages";
 const FIELD_BYTES_MAX: usize = 128;
 const RPM_TIME: Duration = Duration::from_secs(20);
 const RPM_BYTES_MAX: u64 = 16 << 20;
-const RPM_FORMAT: &str =
-    "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%|ARCH?{%{ARCH}}:{}|\\n";
+const RPM_FORMAT: &str = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t%|ARCH?{%{ARCH}}:{}|\\t%{INSTALLTIME}\\n";
+
+/// dpkg keeps the list of a package's files here, and writes it whenever it installs or upgrades it.
+const DPKG_LISTS: &str = "/var/lib/dpkg/info";
 
 /// Makes packages of the text of a database.
 type Parser = fn(&str) -> Vec<Package>;
@@ -70,6 +72,10 @@ pub(super) fn collect(unread: &mut Unread) -> Vec<Package> {
     if !is_known {
         unread.lacks("packages: no database of dpkg, rpm or apk");
     }
+    for package in packages.iter_mut().filter(|it| it.manager == "dpkg") {
+        package.installed_ms = installed_ms(package);
+    }
+    packages.append(&mut libraries::collect(unread));
     unread.cap(SUBJECT, packages)
 }
 
@@ -79,7 +85,27 @@ fn package(manager: &str, name: &str, version: &str, architecture: &str) -> Pack
         version: read::clip(version, FIELD_BYTES_MAX),
         architecture: read::clip(architecture, FIELD_BYTES_MAX),
         manager: manager.to_owned(),
+        installed_ms: None,
+        path: String::new(),
     }
+}
+
+/// When dpkg wrote the list of a package's files. That of a package which can be there for several
+/// architectures is named with its own.
+fn installed_ms(package: &Package) -> Option<i64> {
+    let Package {
+        name, architecture, ..
+    } = package;
+    let names = [
+        format!("{name}.list"),
+        format!("{name}:{architecture}.list"),
+    ];
+    let mut found = names
+        .iter()
+        .filter_map(|it| Path::new(DPKG_LISTS).join(it).metadata().ok());
+    let written = found.next()?.modified().ok()?;
+    let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
 }
 
 /// deb-control(5); the third word of `Status` tells whether the package is there (dpkg-query(1)).
@@ -113,9 +139,13 @@ fn parse_rpm(text: &str) -> Vec<Package> {
     let line = |line: &str| {
         let mut fields = line.split('\t');
         let (name, version) = (fields.next()?, fields.next()?);
+        let (architecture, installed) = (fields.next().unwrap_or_default(), fields.next());
+        let seconds = installed.and_then(|it| it.parse::<i64>().ok());
         // Keys that packages are verified with stand in the same database.
-        (name != "gpg-pubkey")
-            .then(|| package("rpm", name, version, fields.next().unwrap_or_default()))
+        (name != "gpg-pubkey").then(|| Package {
+            installed_ms: seconds.map(|it| it.saturating_mul(1_000)),
+            ..package("rpm", name, version, architecture)
+        })
     };
     text.lines().filter_map(line).collect()
 }
@@ -197,11 +227,13 @@ Version: 2.36-9+deb12u4
 
     #[test]
     fn rpm_lists_packages_and_not_keys() {
-        let text = "bash\t5.1.8-6.el9\tx86_64\ngpg-pubkey\t8483c65d-5ccc5b19\t\nperl\t4:5.32.1-480.el9\tx86_64\n";
+        let text = "bash\t5.1.8-6.el9\tx86_64\t1700000000\ngpg-pubkey\t8483c65d-5ccc5b19\t\nperl\t4:5.32.1-480.el9\tx86_64\n";
         assert_eq!(
             shown(&parse_rpm(text)),
             ["bash 5.1.8-6.el9 x86_64", "perl 4:5.32.1-480.el9 x86_64"]
         );
+        let times: Vec<_> = parse_rpm(text).iter().map(|it| it.installed_ms).collect();
+        assert_eq!(times, [Some(1_700_000_000_000), None]);
     }
 
     #[test]

@@ -30,14 +30,22 @@ pub(crate) fn text(path: &Path) -> io::Result<String> {
 /// # Errors
 /// As opening and reading.
 pub(crate) fn text_up_to(path: &Path, bytes_max: u64) -> io::Result<String> {
-    // Without NONBLOCK, opening a named pipe would wait for a writer for ever.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(open(path, flags, Mode::empty())?);
+    let file = open_file(path)?;
     // A file in /proc says no length; into an empty buffer it would be read in many small pieces.
     let mut bytes = Vec::with_capacity(READ_BYTES);
     file.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// A file to be read, which waits for nobody.
+///
+/// # Errors
+/// As opening.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    // Without NONBLOCK, opening a named pipe would wait for a writer for ever.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(File::from(open(path, flags, Mode::empty())?))
 }
 
 /// The entries of a folder, sorted.

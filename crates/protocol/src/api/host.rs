@@ -95,6 +95,8 @@ pub struct GetAssetDetailByUuid {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AssetDetail {
+    /// `0`: a server.
+    pub asset_type: String,
     /// `online`, `offline` or `pause`.
     pub client_status: String,
     /// The same with `uninstalled` and `stopped`.
@@ -114,6 +116,9 @@ pub struct AssetDetail {
     pub disk_info_list: Vec<DiskInfo>,
     /// 1: not a host of Alibaba Cloud.
     pub flag: u8,
+    /// The group of the install code that it enrolled with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_trace: Option<String>,
     /// Host name.
     pub host_name: String,
     /// The host's uuid again: it has no id of a cloud.
@@ -178,6 +183,59 @@ pub struct DiskInfo {
     pub use_size: u64,
     /// Used, in bytes.
     pub use_size_byte: u64,
+}
+
+/// Answer of `RefreshAssets`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RefreshAssets {
+    /// Ours: the task that collects; absent if no host is connected, or nothing of that kind is collected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+}
+
+/// Answer of `ModifyPushAllTask`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ModifyPushAllTask {
+    /// What came of it.
+    pub push_task_rsp: PushTask,
+    /// Ours: the task that collects; absent if no host takes part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+}
+
+/// What came of a push.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PushTask {
+    /// Host by host, as asked.
+    pub push_task_result_list: Vec<PushTaskResult>,
+}
+
+/// What came of a push to one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PushTaskResult {
+    /// The host's uuid again: it has no id of a cloud.
+    pub instance_id: String,
+    /// Host name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<String>,
+    /// The address to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// `successful`, or why not.
+    pub message: String,
+    /// Whether its agent is connected.
+    pub online: bool,
+    /// Kind of operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Whether it is asked now.
+    pub success: bool,
+    /// The host's uuid.
+    pub uuid: String,
 }
 
 /// Answer of `PreviewTargets`, which is ours: what a `Selector` means now; without one, all hosts.

@@ -114,15 +114,42 @@ pub struct UserProperty {
     /// The host.
     #[serde(flatten)]
     pub origin: Origin,
+    /// Day on which the account ends, or `never`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts_expiration_date: Option<String>,
     /// Names of its groups.
     pub group_names: Vec<String>,
     /// 1: its shell lets one log in. Misspelt on the wire.
     pub is_could_login: u8,
+    /// 1: its password had to be changed when the list was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_passwd_expired: Option<u8>,
     /// 1: its password is locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_passwd_locked: Option<u8>,
     /// `1`: its user id is 0.
     pub is_root: String,
+    /// 1: it may become root by `sudo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_sudoer: Option<u8>,
+    /// 1: the account had ended when the list was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_user_expired: Option<u8>,
+    /// Where the last login came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_ip: Option<String>,
+    /// Last login, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_time: Option<String>,
+    /// Last login, in ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_time_dt: Option<i64>,
+    /// The same again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login_timestamp: Option<i64>,
+    /// Day on which its password has to be changed, or `never`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_expiration_date: Option<String>,
     /// Name.
     pub user: String,
 }
@@ -134,8 +161,17 @@ pub struct SoftwareProperty {
     /// The host.
     #[serde(flatten)]
     pub origin: Origin,
+    /// When it was installed, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install_time: Option<String>,
+    /// The same, in ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install_time_dt: Option<i64>,
     /// Name.
     pub name: String,
+    /// Where it lies, if it is a library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Version.
     pub version: String,
 }

@@ -192,6 +192,7 @@ pub(super) async fn detail(call: &Call<'_>) -> Result<GetAssetDetailByUuid, Erro
     let addresses = Addresses::of(facts);
     let memory_mib = facts.memory_bytes >> 20;
     let asset_detail = AssetDetail {
+        asset_type: "0".to_owned(),
         client_status: status(&view),
         client_sub_status: status(&view),
         client_version: known(&host.agent_version),
@@ -200,6 +201,7 @@ pub(super) async fn detail(call: &Call<'_>) -> Result<GetAssetDetailByUuid, Erro
         create_time: host.created_at.0,
         disk_info_list: facts.disks.iter().map(disk).collect(),
         flag: 1,
+        group_trace: known(&host.group),
         host_name: host.name.clone(),
         instance_id: host.uuid.to_string(),
         instance_name: host.name.clone(),

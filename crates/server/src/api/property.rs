@@ -105,14 +105,31 @@ pub(super) async fn users(call: &Call<'_>) -> Result<Properties<UserProperty>, E
 
 fn user(list: &Listed<Account>, at: usize) -> Option<UserProperty> {
     let it = list.entries.get(at)?;
+    let taken = list.origin.create_timestamp;
+    let is_over = |end: Option<i64>| u8::from(end.is_some_and(|it| it <= taken));
     Some(UserProperty {
         origin: list.origin.clone(),
+        accounts_expiration_date: it.expiry.map(|it| day(it.account_ms)),
         group_names: it.groups.clone(),
         is_could_login: it.can_login.into(),
+        is_passwd_expired: it.expiry.map(|it| is_over(it.password_ms)),
         is_passwd_locked: it.password_locked.map(Into::into),
         is_root: u8::from(it.uid == 0).to_string(),
+        is_sudoer: it.sudoer.map(Into::into),
+        is_user_expired: it.expiry.map(|it| is_over(it.account_ms)),
+        last_login_ip: known(&it.last_login_from),
+        last_login_time: it.last_login_ms.map(time_text),
+        last_login_time_dt: it.last_login_ms,
+        last_login_timestamp: it.last_login_ms,
+        password_expiration_date: it.expiry.map(|it| day(it.password_ms)),
         user: it.name.clone(),
     })
+}
+
+/// The day of a time, or that it never comes.
+fn day(at: Option<i64>) -> String {
+    let text = at.map_or_else(|| "never".to_owned(), time_text);
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// `DescribePropertySoftwareDetail`.
@@ -130,7 +147,10 @@ fn package(list: &Listed<Package>, at: usize) -> Option<SoftwareProperty> {
     let it = list.entries.get(at)?;
     Some(SoftwareProperty {
         origin: list.origin.clone(),
+        install_time: it.installed_ms.map(time_text),
+        install_time_dt: it.installed_ms,
         name: it.name.clone(),
+        path: known(&it.path),
         version: it.version.clone(),
     })
 }
