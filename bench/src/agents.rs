@@ -19,6 +19,7 @@ use protocol::frame::{
 use protocol::order::{self, Order};
 use protocol::tls::{Fingerprint, agent_config};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
@@ -50,29 +51,32 @@ pub(crate) type Wire = WebSocketStream<TlsStream<TcpStream>>;
 /// The way to a server.
 pub(crate) struct Route {
     node: SocketAddr,
-    tls: TlsConnector,
+    config: ClientConfig,
 }
 
 impl Route {
     pub(crate) fn new(url: &str, pin: Option<Fingerprint>) -> anyhow::Result<Self> {
-        let mut config = Arc::unwrap_or_clone(agent_config(pin)?);
-        // Each agent is another host: none knows what another has agreed upon.
-        config.resumption = Resumption::disabled();
         Ok(Self {
             node: url.trim_start_matches("https://").parse()?,
-            tls: Arc::new(config).into(),
+            config: Arc::unwrap_or_clone(agent_config(pin)?),
         })
     }
 
+    /// How one agent speaks TLS: it has a memory of its own, as agents on machines of their own have.
+    pub(crate) fn tls(&self, resumption: Resumption) -> TlsConnector {
+        let mut config = self.config.clone();
+        config.resumption = resumption;
+        Arc::new(config).into()
+    }
+
     /// Opens the connection of agent `number`.
-    pub(crate) async fn open(&self, number: usize) -> anyhow::Result<Wire> {
+    pub(crate) async fn open(&self, tls: &TlsConnector, number: usize) -> anyhow::Result<Wire> {
         let block = u8::try_from(number / AGENTS_PER_ADDRESS).context("too many agents")?;
         let socket = TcpSocket::new_v4()?;
         socket.bind((Ipv4Addr::new(127, 1, block, 1), 0).into())?;
         let stream = socket.connect(self.node).await?;
         stream.set_nodelay(true)?;
-        let stream = self
-            .tls
+        let stream = tls
             .connect(ServerName::from(self.node.ip()), stream)
             .await?;
         let address = format!("ws://{}/agent", self.node);
@@ -215,6 +219,7 @@ pub(crate) struct Agent {
     number: usize,
     pub(crate) uuid: String,
     key: Ed25519KeyPair,
+    tls: TlsConnector,
 }
 
 impl Agent {
@@ -227,6 +232,7 @@ impl Agent {
             uuid: String::new(),
             key: Ed25519KeyPair::from_seed_unchecked(&seed)
                 .map_err(|_| anyhow::anyhow!("no key"))?,
+            tls: route.tls(Resumption::in_memory_sessions(1)),
         };
         let (_, welcome) = agent
             .greet(route, code, Vec::new())
@@ -243,7 +249,7 @@ impl Agent {
         code: &str,
         held_leaf_ids: Vec<String>,
     ) -> anyhow::Result<(Wire, Welcome)> {
-        let mut wire = route.open(self.number).await?;
+        let mut wire = route.open(&self.tls, self.number).await?;
         let nonce = match receive(&mut wire).await? {
             DownFrame::Challenge(challenge) => challenge.nonce,
             other => bail!("no challenge: {other:?}"),

@@ -12,7 +12,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use crate::agents::Fleet;
-use crate::bare_agents::Bare;
+use crate::bare_agents::{Bare, Messages};
 use crate::house::House;
 use crate::idle::{cpu_ticks, memory};
 use crate::load::{at, ms, per_second, ratio};
@@ -27,7 +27,8 @@ const REST: Duration = Duration::from_secs(3);
 
 /// Measures.
 pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
-    let mut bare = bare_rounds(agents).await?;
+    let mut bare = BareRounds::default();
+    bare.add(agents).await?;
     let house = House::start_tls()?;
     let memory = || memory(house.pid(), "VmRSS:");
     let empty = memory()?;
@@ -47,20 +48,23 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
     let busy = memory()?;
     drop(fleet);
     drop(house);
-    bare.extend(bare_rounds(agents).await?);
-    for times in [&mut walls, &mut created, &mut leaves, &mut bare] {
+    bare.add(agents).await?;
+    let BareRounds { two, three, ticks } = &mut bare;
+    for times in [&mut walls, &mut created, &mut leaves, two, three] {
         times.sort_unstable();
     }
     let middle = |times: &[Duration]| times.get(times.len() / 2).copied().context("no round");
-    let (wall, bare_wall) = (middle(&walls)?, middle(&bare)?);
+    let (wall, bare_wall) = (middle(&walls)?, middle(two)?);
     let (signing, verifying) = signatures()?;
     let each = u64::try_from(agents)?;
-    let leaves_run = each * u64::try_from(ROUNDS)?;
-    let cpu_us = |before, after: u64| {
-        after.saturating_sub(before) * 1_000_000
-            / rustix::param::clock_ticks_per_second()
-            / leaves_run
+    let cpu_us = |ticks: u64, rounds: usize| {
+        let leaves_run = each * u64::try_from(rounds).unwrap_or(u64::MAX);
+        ticks * 1_000_000 / rustix::param::clock_ticks_per_second() / leaves_run
     };
+    let used = (
+        after.0.saturating_sub(before.0),
+        after.1.saturating_sub(before.1),
+    );
     Ok(json!({
         "workload": "fanout",
         "n": agents,
@@ -74,9 +78,13 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
         "wall_ms_all": walls.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
         "create_ms": ms(middle(&created)?),
         "ceiling_ms": ms(bare_wall),
-        "ceiling_ms_all": bare.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
-        "server_cpu_us_per_leaf": cpu_us(before.0, after.0),
-        "simulator_cpu_us_per_leaf": cpu_us(before.1, after.1),
+        "ceiling_ms_all": two.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
+        "three_messages_ms": ms(middle(three)?),
+        "three_messages_ms_all": three.iter().map(|it| ms(*it)).collect::<Vec<_>>(),
+        "three_messages_server_cpu_us": cpu_us(ticks.0, three.len()),
+        "three_messages_simulator_cpu_us": cpu_us(ticks.1, three.len()),
+        "server_cpu_us_per_leaf": cpu_us(used.0, ROUNDS),
+        "simulator_cpu_us_per_leaf": cpu_us(used.1, ROUNDS),
         "signing_us_per_leaf": signing,
         "verifying_us_per_leaf": verifying,
         "server_rss_bytes": empty,
@@ -85,13 +93,31 @@ pub(crate) async fn run(agents: usize) -> anyhow::Result<Value> {
     }))
 }
 
-async fn bare_rounds(agents: usize) -> anyhow::Result<Vec<Duration>> {
-    let mut bare = Bare::start(agents).await?;
-    let mut rounds = Vec::new();
-    for _ in 0..BARE_ROUNDS {
-        rounds.push(bare.round().await?);
+/// What the bare rounds took.
+#[derive(Default)]
+struct BareRounds {
+    two: Vec<Duration>,
+    three: Vec<Duration>,
+    /// CPU of the rounds of three messages: of the server, and of its other end.
+    ticks: (u64, u64),
+}
+
+impl BareRounds {
+    async fn add(&mut self, agents: usize) -> anyhow::Result<()> {
+        let mut bare = Bare::start(agents).await?;
+        for _ in 0..BARE_ROUNDS {
+            self.two.push(bare.round(Messages::Two).await?);
+        }
+        let ticks = |pid| anyhow::Ok((cpu_ticks(pid)?, cpu_ticks(std::process::id())?));
+        let before = ticks(bare.pid()?)?;
+        for _ in 0..BARE_ROUNDS {
+            self.three.push(bare.round(Messages::Three).await?);
+        }
+        let after = ticks(bare.pid()?)?;
+        self.ticks.0 += after.0.saturating_sub(before.0);
+        self.ticks.1 += after.1.saturating_sub(before.1);
+        Ok(())
     }
-    Ok(rounds)
 }
 
 /// What the signature of one order costs the server and its agent, in µs: the bare round has none.

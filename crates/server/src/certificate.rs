@@ -1,4 +1,7 @@
-//! The node's certificate: given files, or its own, made on first start and kept.
+//! The node's certificate: given files, or its own, made on first start and kept; and how TLS is
+//! spoken with it.
+
+mod tickets;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::tls::Fingerprint;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
+use rustls::{ServerConfig, SupportedProtocolVersion};
+
+use crate::auth::Sealer;
+use crate::clock::Clock;
+use tickets::Tickets;
 
 /// Where the certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,14 +34,22 @@ pub enum CertificateSource {
 
 /// A certificate ready for use.
 pub(crate) struct Certificate {
-    pub(crate) acceptor: TlsAcceptor,
+    /// With agents: tickets that outlive a restart, and only TLS 1.3, where these are harmless.
+    pub(crate) agents: Arc<ServerConfig>,
+    /// With everybody else.
+    pub(crate) others: Arc<ServerConfig>,
     /// The fingerprint to pin; `None` where clients trust it by their own roots.
     pub(crate) fingerprint: Option<Fingerprint>,
 }
 
 impl Certificate {
     /// Reads the certificate, or makes the node's own.
-    pub(crate) fn open(source: &CertificateSource, data: &Path) -> io::Result<Self> {
+    pub(crate) fn open(
+        source: &CertificateSource,
+        data: &Path,
+        sealer: &Arc<Sealer>,
+        clock: &Arc<dyn Clock>,
+    ) -> io::Result<Self> {
         let (certificate, key) = match source {
             CertificateSource::Files { certificate, key } => (certificate.clone(), key.clone()),
             CertificateSource::Own => own(&data.join("tls"))?,
@@ -51,15 +65,25 @@ impl Certificate {
             .map_err(|error| named(&certificate, &error));
         let chain = chain?;
         let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| named(&key, &error))?;
-        let fingerprint = chain.first().map(|it| Fingerprint::of(it));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|it| it.with_no_client_auth().with_single_cert(chain, private))
-            .map_err(|error| named(&certificate, &error))?;
+        let first = chain
+            .first()
+            .ok_or_else(|| named(&certificate, &"no certificate"))?;
+        let fingerprint = Fingerprint::of(first);
+        let config = |versions: &[&'static SupportedProtocolVersion]| {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let (chain, private) = (chain.clone(), private.clone_key());
+            ServerConfig::builder_with_provider(provider)
+                .with_protocol_versions(versions)
+                .and_then(|it| it.with_no_client_auth().with_single_cert(chain, private))
+                .map_err(|error| named(&certificate, &error))
+        };
+        let mut agents = config(&[&rustls::version::TLS13])?;
+        let tickets = Tickets::new(Arc::clone(sealer), Arc::clone(clock), fingerprint);
+        agents.ticketer = Arc::new(tickets);
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            fingerprint: fingerprint.filter(|_| *source == CertificateSource::Own),
+            agents: Arc::new(agents),
+            others: Arc::new(config(rustls::DEFAULT_VERSIONS)?),
+            fingerprint: Some(fingerprint).filter(|_| *source == CertificateSource::Own),
         })
     }
 }

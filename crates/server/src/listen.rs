@@ -19,10 +19,10 @@ use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use model::limits;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
@@ -36,7 +36,10 @@ use stall::Stall;
 
 /// How TLS is spoken, and what those get who do not speak it.
 pub(crate) struct Tls {
-    pub(crate) acceptor: TlsAcceptor,
+    /// With agents.
+    pub(crate) agents: Arc<ServerConfig>,
+    /// With everybody else.
+    pub(crate) others: Arc<ServerConfig>,
     pub(crate) in_the_open: Router,
 }
 
@@ -49,8 +52,13 @@ pub(crate) async fn serve(
 ) {
     let tasks = TaskTracker::new();
     let places = Places::new(connections_max());
-    let (acceptor, in_the_open) = tls.map(|it| (it.acceptor, it.in_the_open)).unzip();
-    let handshakes = acceptor.map(|it| Arc::new(Handshakes::new(Arc::clone(it.config()))));
+    let tls = tls.map(|it| {
+        (
+            Arc::new(Handshakes::new(it.agents, it.others)),
+            it.in_the_open,
+        )
+    });
+    let (handshakes, in_the_open) = tls.unzip();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -219,7 +227,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let private = made.signing_key.serialize_der();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -228,8 +236,10 @@ mod tests {
                 rustls::pki_types::PrivateKeyDer::Pkcs8(private.into()),
             )
             .unwrap();
+        let config = Arc::new(config);
         let tls = Tls {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            agents: Arc::clone(&config),
+            others: config,
             in_the_open: Router::new().route("/open", any(async || "open")),
         };
         let router = Router::new().route("/secret", any(async || "secret"));

@@ -117,6 +117,8 @@ impl Node {
         };
         let sealer =
             Sealer::open(&data.join("secret.key")).map_err(file("the key file", "secret.key"))?;
+        let sealer = Arc::new(sealer);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
         let root_key = match options.root_key.clone() {
             Some(key) => key,
             None => RootKey::open(&data.join("root-key.json"))
@@ -125,8 +127,9 @@ impl Node {
         let certificate = options
             .certificate
             .as_ref()
-            .map(|source| Certificate::open(source, data).map_err(file("the certificate", "tls")))
-            .transpose()?;
+            .map(|source| Certificate::open(source, data, &sealer, &clock))
+            .transpose()
+            .map_err(file("the certificate", "tls"))?;
         let (folder, database) = (data.clone(), options.database.clone());
         let opened = tokio::task::spawn_blocking(move || database::open(&database, &folder)).await;
         let store = opened.map_err(|error| store::Error::Unavailable(Box::new(error)))??;
@@ -143,7 +146,8 @@ impl Node {
         let app = build(
             &options,
             store,
-            Arc::new(sealer),
+            sealer,
+            clock,
             root_key.clone(),
             fingerprint.clone(),
         )
@@ -151,7 +155,8 @@ impl Node {
         Ok(Self {
             router: router(app.clone()),
             tls: certificate.map(|it| Tls {
-                acceptor: it.acceptor,
+                agents: it.agents,
+                others: it.others,
                 in_the_open: in_the_open(app.clone()),
             }),
             app,
@@ -270,10 +275,10 @@ async fn build(
     options: &Options,
     store: Arc<dyn Store>,
     sealer: Arc<Sealer>,
+    clock: Arc<dyn Clock>,
     root_key: RootKey,
     fingerprint: Option<String>,
 ) -> Result<App, Error> {
-    let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
     let order_key = order_key(store.as_ref(), &sealer).await?;
     let signer = Arc::new(Signer::new(order_key, sealer.derive("manual command")));
     let engine = Arc::new(Engine::new(

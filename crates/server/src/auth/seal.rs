@@ -26,10 +26,15 @@ impl Sealer {
             Err(error) => return Err(error),
         };
         let invalid = || io::Error::new(io::ErrorKind::InvalidData, "the key file is not 32 bytes");
-        let unbound = UnboundKey::new(&AES_256_GCM, &key).map_err(|_| invalid())?;
-        Ok(Self {
+        Self::of(&key).ok_or_else(invalid)
+    }
+
+    /// The sealer of a key; `None`: it is not 32 bytes.
+    fn of(key: &[u8]) -> Option<Self> {
+        let unbound = UnboundKey::new(&AES_256_GCM, key).ok()?;
+        Some(Self {
             aead: LessSafeKey::new(unbound),
-            derive: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            derive: hmac::Key::new(hmac::HMAC_SHA256, key),
         })
     }
 
@@ -78,6 +83,11 @@ impl Sealer {
     pub(crate) fn derive(&self, purpose: &str) -> hmac::Key {
         let tag = hmac::sign(&self.derive, purpose.as_bytes());
         hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
+    }
+
+    /// A sealer of its own for one purpose, always the same.
+    pub(crate) fn sealer(&self, purpose: &str) -> Option<Self> {
+        Self::of(hmac::sign(&self.derive, purpose.as_bytes()).as_ref())
     }
 }
 

@@ -18,18 +18,16 @@ use tokio_rustls::server::TlsStream;
 
 /// The handshakes of a node.
 pub(super) struct Handshakes {
-    config: Arc<ServerConfig>,
     agents: Turns,
     others: Turns,
 }
 
 impl Handshakes {
-    pub(super) fn new(config: Arc<ServerConfig>) -> Self {
+    pub(super) fn new(agents: Arc<ServerConfig>, others: Arc<ServerConfig>) -> Self {
         let turns = available_parallelism().map_or(1, |it| it.get().div_ceil(2));
         Self {
-            config,
-            agents: Turns::new(turns, limits::HANDSHAKES_WAITING_MAX),
-            others: Turns::new(turns, limits::HANDSHAKES_WAITING_MAX),
+            agents: Turns::new(agents, turns, limits::HANDSHAKES_WAITING_MAX),
+            others: Turns::new(others, turns, limits::HANDSHAKES_WAITING_MAX),
         }
     }
 
@@ -53,21 +51,23 @@ impl Handshakes {
             // Whatever else is ready goes first.
             tokio::task::yield_now().await;
             // This agrees on the keys and signs; what follows is cheap, and waits for the other end.
-            start.into_stream(Arc::clone(&self.config))
+            start.into_stream(Arc::clone(&turns.config))
         };
         accepting.await
     }
 }
 
-/// So many at once, and so many that wait for it.
+/// So many at once, and so many that wait for it; and how TLS is spoken then.
 struct Turns {
+    config: Arc<ServerConfig>,
     turns: Semaphore,
     places: Semaphore,
 }
 
 impl Turns {
-    fn new(turns: usize, waiting_max: usize) -> Self {
+    fn new(config: Arc<ServerConfig>, turns: usize, waiting_max: usize) -> Self {
         Self {
+            config,
             turns: Semaphore::new(turns),
             places: Semaphore::new(turns + waiting_max),
         }
@@ -103,7 +103,8 @@ mod tests {
             .with_no_client_auth()
             .with_single_cert(vec![certificate], private)
             .unwrap();
-        (Handshakes::new(Arc::new(config)), pin)
+        let config = Arc::new(config);
+        (Handshakes::new(Arc::clone(&config), config), pin)
     }
 
     async fn agreed(node: &Handshakes, client: Arc<ClientConfig>) -> bool {
@@ -117,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn agents_that_wait_do_not_delay_others() {
         let (mut node, pin) = node();
-        node.agents = Turns::new(0, 2);
+        node.agents = Turns::new(node.agents.config, 0, 2);
         let agent = agent_config(Some(pin)).unwrap();
         let mut waiting = Box::pin(agreed(&node, agent));
         assert!(waiting.as_mut().now_or_never().is_none());
@@ -130,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn who_says_nothing_holds_no_turn() {
         let (mut node, pin) = node();
-        node.others = Turns::new(1, 0);
+        node.others = Turns::new(node.others.config, 1, 0);
         let (near, _silent) = tokio::io::duplex(16);
         let mut silent = Box::pin(node.accept(near));
         assert!(silent.as_mut().now_or_never().is_none());
@@ -139,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn too_many_are_turned_away() {
-        let turns = Turns::new(1, 1);
+        let turns = Turns::new(node().0.others.config, 1, 1);
         let first = turns.take().await.unwrap();
         let mut second = Box::pin(turns.take());
         assert!(second.as_mut().now_or_never().is_none());
