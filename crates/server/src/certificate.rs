@@ -112,3 +112,54 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::tls::agent_config;
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, HandshakeKind};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+    use crate::clock::SteadyClock;
+
+    /// The certificate of a node that starts on this directory.
+    fn started(data: &Path) -> Certificate {
+        let sealer = Arc::new(Sealer::open(&data.join("secret.key")).unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
+        Certificate::open(&CertificateSource::Own, data, &sealer, &clock).unwrap()
+    }
+
+    async fn agreed(node: Arc<ServerConfig>, agent: &Arc<ClientConfig>) -> HandshakeKind {
+        let (near, far) = tokio::io::duplex(16 << 10);
+        let accepts = async {
+            let mut stream = TlsAcceptor::from(node).accept(near).await.unwrap();
+            stream.write_all(b"!").await.unwrap();
+            stream.flush().await.unwrap();
+        };
+        let connects = async {
+            let name = ServerName::try_from("localhost").unwrap();
+            let connector = TlsConnector::from(Arc::clone(agent));
+            let mut stream = connector.connect(name, far).await.unwrap();
+            // Tickets come after the handshake, before the first word.
+            stream.read_exact(&mut [0]).await.unwrap();
+            stream.get_ref().1.handshake_kind().unwrap()
+        };
+        tokio::join!(accepts, connects).1
+    }
+
+    #[tokio::test]
+    async fn an_agent_resumes_its_session_with_a_node_that_was_restarted() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        let first = started(data);
+        let agent = agent_config(first.fingerprint).unwrap();
+        assert_eq!(agreed(first.agents, &agent).await, HandshakeKind::Full);
+        let again = agreed(started(data).agents, &agent).await;
+        assert_eq!(again, HandshakeKind::Resumed);
+        let stranger = agent_config(first.fingerprint).unwrap();
+        let other = agreed(started(data).agents, &stranger).await;
+        assert_eq!(other, HandshakeKind::Full);
+    }
+}
