@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use store::{NewHost, SqliteStore, Store as _};
 
 use crate::house::{self, House, listening, root_key};
+use crate::idle::cpu_ticks;
 use crate::ingest::new_root;
 use crate::load::{self, Figures};
 use crate::numbers::Numbers;
@@ -64,23 +65,29 @@ pub(crate) async fn run(requests: usize, connections: usize, leaves: u32) -> any
     let bare_authority = bare_server.url.trim_start_matches("http://").to_owned();
     let share = (requests / ROUNDS).max(1);
     let (mut signed, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    let before = cpu_ticks(house.pid())?;
+    for round in 0..ROUNDS {
+        // No round asks for what another one has asked for.
+        let first = round * share;
         for (authority, into) in [(&bare_authority, &mut bare), (&authority, &mut signed)] {
             let host = authority.clone();
             into.push(
                 load::run(authority, share, connections, move |number| {
-                    request(&host, asked, number)
+                    request(&host, asked, first + number)
                 })
                 .await?,
             );
         }
     }
+    let ticks = cpu_ticks(house.pid())?.saturating_sub(before);
+    let micros = ticks * 1_000_000 / rustix::param::clock_ticks_per_second();
     let (signed, bare) = (middle(signed)?, middle(bare)?);
     Ok(json!({
         "workload": "api",
         "n": share * ROUNDS,
         "connections": connections,
         "answer_bytes": answer.len(),
+        "server_cpu_us_per_request": micros / u64::try_from(share * ROUNDS)?,
         "rate_per_s": signed.rate_per_s.round(),
         "ceiling_per_s": bare.rate_per_s.round(),
         "ratio": (signed.rate_per_s / bare.rate_per_s * 1_000.0).round() / 1_000.0,

@@ -37,6 +37,14 @@ pub struct HostFacts {
     pub is_root: bool,
 }
 
+/// Of [`HostFacts`] the addresses alone: a row of a list shows no more, and the rest costs most of the reading.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HostAddresses {
+    /// [`HostFacts::addresses`].
+    pub addresses: Vec<String>,
+}
+
 /// One mounted file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -47,9 +47,10 @@ macro_rules! operations {
         /// Every operation with its service codes.
         pub(crate) const OPERATIONS: &[(&str, &[&str])] = &[$(($name, $services),)+];
 
-        async fn handle(name: &str, call: &Call<'_>) -> Result<Value, Error> {
+        /// The answer of an operation.
+        async fn handle(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
             match name {
-                $($name => wrap($handler(call).await?),)+
+                $($name => members(&$handler(call).await?),)+
                 _ => Err(Code::InvalidActionNotFound.into()),
             }
         }
@@ -96,8 +97,12 @@ operations! {
     "VerifyStore", OURS, store::verify;
 }
 
-fn wrap(answer: impl serde::Serialize) -> Result<Value, Error> {
-    serde_json::to_value(answer).map_err(Error::internal)
+/// An answer as JSON without its last brace, so that the request's id can be added to a kept one. It is
+/// written as it is: a tree of it would cost more than all else that a page of leaves needs.
+fn members(answer: &impl serde::Serialize) -> Result<Bytes, Error> {
+    let mut text = serde_json::to_vec(answer).map_err(Error::internal)?;
+    text.pop();
+    Ok(text.into())
 }
 
 /// Answers one request.
@@ -135,26 +140,18 @@ pub(crate) async fn front_door(State(app): State<App>, request: Request<Body>) -
         body: &body,
     };
     match answer(&app, peer, &raw, &mut reply).await {
-        Ok(Answer::Value(value)) => reply.success(value),
-        Ok(Answer::Text(text)) => reply.success_text(&text),
+        Ok(members) => reply.success(&members),
         Err(error) => reply.error(error),
     }
 }
 
-/// What a handler answered, without the request's id.
-enum Answer {
-    /// To be written in the format asked for.
-    Value(Value),
-    /// JSON, without its last brace.
-    Text(Bytes),
-}
-
+/// What a request is answered, see [`members`].
 async fn answer(
     app: &App,
     peer: Peer,
     raw: &RawRequest<'_>,
     reply: &mut Reply,
-) -> Result<Answer, Error> {
+) -> Result<Bytes, Error> {
     let params = raw.params()?;
     reply.format = Format::of(raw, &params);
     let presented = Presented::read(raw, &params)?;
@@ -174,7 +171,7 @@ async fn answer(
         nonce: presented.nonce.as_deref(),
         request_id: &reply.request_id,
     };
-    asked.answer(presented.format == Format::Json).await
+    asked.answer().await
 }
 
 /// An operation asked for by somebody who is proven, at this door or at the console's.
@@ -198,8 +195,8 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Asks the policies, and answers; as text only where `text` will do.
-    async fn answer(&self, text: bool) -> Result<Answer, Error> {
+    /// Asks the policies, and answers; see [`members`].
+    async fn answer(&self) -> Result<Bytes, Error> {
         let app = self.app;
         let operation = OPERATIONS.iter().find(|(name, _)| *name == self.action);
         let (name, services) = operation.ok_or(Code::InvalidActionNotFound)?;
@@ -224,19 +221,16 @@ impl Asked<'_> {
             peer: self.peer,
             nonce: self.nonce.unwrap_or(self.request_id),
         };
-        if text && Kept::keeps(name) {
-            return kept_or_made(name, &call).await.map(Answer::Text);
+        if Kept::keeps(name) {
+            return kept_or_made(name, &call).await;
         }
-        handle(name, &call).await.map(Answer::Value)
+        handle(name, &call).await
     }
 
     /// The answer, typed as whoever asks reads it.
     pub(crate) async fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let read = match self.answer(true).await? {
-            Answer::Value(value) => serde_json::from_value(value),
-            Answer::Text(text) => serde_json::from_slice(&[&text, b"}".as_slice()].concat()),
-        };
-        read.map_err(Error::internal)
+        let json = [&*self.answer().await?, b"}"].concat();
+        serde_json::from_slice(&json).map_err(Error::internal)
     }
 }
 
@@ -253,9 +247,7 @@ async fn kept_or_made(name: &str, call: &Call<'_>) -> Result<Bytes, Error> {
     if let Some(text) = app.kept.find(&question, moment) {
         return Ok(text);
     }
-    let mut text = handle(name, call).await?.to_string();
-    text.pop();
-    let text = Bytes::from(text);
+    let text = handle(name, call).await?;
     app.kept.keep(question, moment, &text);
     Ok(text)
 }
@@ -286,23 +278,25 @@ struct Reply {
 }
 
 impl Reply {
-    fn success(&self, mut value: Value) -> Response<Body> {
-        if let Some(members) = value.as_object_mut() {
-            members.insert(
-                "RequestId".to_owned(),
-                Value::String(self.request_id.clone()),
-            );
+    fn success(&self, members: &Bytes) -> Response<Body> {
+        let mut json = Vec::with_capacity(members.len() + 64);
+        json.extend_from_slice(members);
+        if members.len() > 1 {
+            json.push(b',');
         }
-        self.response(StatusCode::OK, &format!("{}Response", self.action), &value)
-    }
-
-    fn success_text(&self, text: &Bytes) -> Response<Body> {
-        let mut body = Vec::with_capacity(text.len() + 64);
-        body.extend_from_slice(text);
-        body.extend_from_slice(b",\"RequestId\":\"");
-        body.extend_from_slice(self.request_id.as_bytes());
-        body.extend_from_slice(b"\"}");
-        self.respond(StatusCode::OK, body.into())
+        json.extend_from_slice(b"\"RequestId\":\"");
+        json.extend_from_slice(self.request_id.as_bytes());
+        json.extend_from_slice(b"\"}");
+        match self.format {
+            Format::Json => self.respond(StatusCode::OK, json.into()),
+            Format::Xml => match serde_json::from_slice(&json) {
+                Ok(value) => {
+                    let root = format!("{}Response", self.action);
+                    self.respond(StatusCode::OK, to_xml(&root, &value).into())
+                }
+                Err(error) => self.error(Error::internal(error)),
+            },
+        }
     }
 
     fn error(&self, error: Error) -> Response<Body> {
@@ -318,18 +312,11 @@ impl Reply {
         {
             members.insert("CanCreate".to_owned(), Value::Bool(false));
         }
-        self.response(
-            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            "Error",
-            &body,
-        )
-    }
-
-    fn response(&self, status: StatusCode, root: &str, value: &Value) -> Response<Body> {
         let body = match self.format {
-            Format::Json => value.to_string(),
-            Format::Xml => to_xml(root, value),
+            Format::Json => body.to_string(),
+            Format::Xml => to_xml("Error", &body),
         };
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         self.respond(status, body.into())
     }
 

@@ -13,7 +13,7 @@ use protocol::api::label::{self, SetHostLabels};
 use protocol::api::param::{Targets, read_items};
 use protocol::asset;
 use protocol::error::Fault;
-use protocol::facts::{Disk, HostFacts};
+use protocol::facts::Disk;
 use serde::Deserialize;
 use store::{HostFilter, HostMatch, Snapshot};
 
@@ -116,9 +116,9 @@ pub(in crate::api) struct Addresses {
 }
 
 impl Addresses {
-    pub(in crate::api) fn of(facts: &HostFacts) -> Self {
+    pub(in crate::api) fn of(addresses: &[String]) -> Self {
         let find = |public: bool| {
-            let mut addresses = facts.addresses.iter();
+            let mut addresses = addresses.iter();
             addresses.find(|it| is_public(it) == Some(public)).cloned()
         };
         Self {
@@ -155,7 +155,7 @@ fn instance(view: &HostView) -> Instance {
         facts,
         online,
     } = view;
-    let addresses = Addresses::of(facts);
+    let addresses = Addresses::of(&facts.addresses);
     Instance {
         client_status: status(view),
         client_sub_status: status(view),
@@ -189,7 +189,7 @@ fn instance(view: &HostView) -> Instance {
 pub(super) async fn detail(call: &Call<'_>) -> Result<GetAssetDetailByUuid, Error> {
     let view = call.app.hosts.get(call.params.required("Uuid")?).await?;
     let HostView { host, facts, .. } = &view;
-    let addresses = Addresses::of(facts);
+    let addresses = Addresses::of(&facts.addresses);
     let memory_mib = facts.memory_bytes >> 20;
     let asset_detail = AssetDetail {
         asset_type: "0".to_owned(),

@@ -158,7 +158,7 @@ pub(super) async fn describe(call: &Call<'_>) -> Result<DescribeOnceTask, Error>
     let mut rows = Vec::with_capacity(found.rows.len());
     for root in found.rows {
         let view = call.app.tasks.root_view(root, &viewer, &mut room).await?;
-        rows.push(root_row(&view)?);
+        rows.push(root_row(view)?);
     }
     Ok(DescribeOnceTask {
         page_info: info,
@@ -201,7 +201,7 @@ async fn one_task(
         TaskId::Root(_) => {
             let mut room = limits::LIST_ANSWERS_BYTES_MAX;
             let view = call.app.tasks.root_view(root, &viewer, &mut room).await?;
-            Ok(single(page, root_row(&view)?))
+            Ok(single(page, root_row(view)?))
         }
         TaskId::Leaf(id) => match call.app.tasks.leaf(id).await? {
             Some(leaf) => {
@@ -210,7 +210,8 @@ async fn one_task(
                     .tasks
                     .leaf_views(&root, vec![leaf], &viewer)
                     .await?;
-                let row = views.iter().map(|it| leaf_row(&root, it, true)).next();
+                let row = views.into_iter().next();
+                let row = row.map(|it| leaf_row(&root, it, true));
                 row.map_or_else(|| Ok(nothing(page)), |row| Ok(single(page, row?)))
             }
             None => Ok(nothing(page)),
@@ -245,8 +246,10 @@ async fn leaves_of(
                 .tasks
                 .leaf_views(root, found.rows, &call.viewer(root.task_type))
                 .await?;
-            let rows: Result<Vec<Task>, Error> =
-                views.iter().map(|it| leaf_row(root, it, false)).collect();
+            let rows: Result<Vec<Task>, Error> = views
+                .into_iter()
+                .map(|it| leaf_row(root, it, false))
+                .collect();
             Ok(DescribeOnceTask {
                 page_info: info,
                 task_manage_response_list: rows?,

@@ -2,7 +2,6 @@
 
 mod rerun;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{LeafId, RootId, Status, TaskId, TaskType, limits};
@@ -105,6 +104,8 @@ pub(crate) struct LeafView {
     pub(crate) host: Host,
     pub(crate) online: bool,
     pub(crate) answer: Option<Answer>,
+    /// The complaint that is examined; empty for other work.
+    pub(crate) problem_type: String,
     /// The command to paste, while it can complete this leaf.
     pub(crate) manual: Manual,
     /// Where the log bundle can be downloaded.
@@ -267,15 +268,18 @@ impl Tasks {
         viewer: &Viewer,
     ) -> Result<Vec<LeafView>, Error> {
         let work: Work = serde_json::from_str(&root.work).map_err(Error::internal)?;
+        let problem_type = match &work {
+            Work::Check(check) => check.problem_type.as_str(),
+            _ => "",
+        };
         let numbers: Vec<HostNo> = leaves.iter().map(|it| it.host).collect();
         let hosts = self.store.host_get_many(&numbers).await?;
-        let hosts: HashMap<HostNo, Host> = hosts.into_iter().map(|it| (it.number, it)).collect();
+        if hosts.len() != leaves.len() {
+            return Err(Error::internal("a leaf names a host that is not stored"));
+        }
         let now = self.clock.now();
         let mut views = Vec::with_capacity(leaves.len());
-        for leaf in leaves {
-            let host = hosts.get(&leaf.host).cloned();
-            let host =
-                host.ok_or_else(|| Error::internal("a leaf names a host that is not stored"))?;
+        for (leaf, host) in leaves.into_iter().zip(hosts) {
             let bundle_url = match (&work, &viewer.base) {
                 (Work::Check(_), Some(base)) => self.bundles.url(base, leaf.id, now).await,
                 _ => None,
@@ -293,6 +297,7 @@ impl Tasks {
                 bundle_url,
                 progress: self.progress(leaf.id, leaf.state.status),
                 answer: answer.map_err(Error::internal)?,
+                problem_type: problem_type.to_owned(),
                 leaf,
                 host,
                 online,

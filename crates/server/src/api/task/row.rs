@@ -5,8 +5,7 @@ use model::{Dispatch, LeafState, Reason, Status, fix};
 use protocol::api::task::{
     HostDetail, LeafRecord, OnceTaskInfo, Outcome, Task, TaskInfo, UnfinishedTask, write_details,
 };
-use protocol::facts::HostFacts;
-use protocol::work::Work;
+use protocol::facts::HostAddresses;
 use store::{Host, Leaf, LeafSlot, OutcomeGroup, Root};
 
 use crate::api::host::Addresses;
@@ -14,24 +13,20 @@ use crate::engine::Progress;
 use crate::service::Error;
 use crate::service::task::{LeafView, Manual, RootView};
 
-pub(super) fn root_row(view: &RootView) -> Result<Task, Error> {
-    let root = &view.root;
+pub(super) fn root_row(RootView { root, leaves }: RootView) -> Result<Task, Error> {
     let totals = root.totals;
     let status = totals.status();
-    let details: Vec<HostDetail> = view
-        .leaves
-        .iter()
-        .map(|it| host_detail(root, it, false))
-        .collect();
+    let details = leaves.into_iter().map(|it| host_detail(&root, it, false));
+    let details: Vec<HostDetail> = details.collect();
     Ok(Task {
         detail_data: write_details(&details).map_err(Error::internal)?,
         fail_count: totals.fail,
         progress: format!("{}%", totals.progress_percent()),
-        result_info: root_result(root),
+        result_info: root_result(&root),
         success_count: totals.success,
         task_end_time: root.ended_at.map(|it| it.0),
         task_id: root.id.to_string(),
-        task_name: root.name.clone(),
+        task_name: root.name,
         task_start_time: Some(root.created_at.0),
         task_status: status.wire_number(),
         task_status_text: status.wire().to_owned(),
@@ -39,7 +34,7 @@ pub(super) fn root_row(view: &RootView) -> Result<Task, Error> {
         total_count: totals.total(),
         timeout_count: totals.timeout,
         unfinished_count: totals.unfinished(),
-        source: root.source.clone(),
+        source: root.source,
         rerun_of: root.rerun_of.map(|it| it.to_string()).unwrap_or_default(),
         ..Task::default()
     })
@@ -66,12 +61,13 @@ fn root_result(root: &Root) -> String {
     }
 }
 
-pub(super) fn leaf_row(root: &Root, view: &LeafView, whole: bool) -> Result<Task, Error> {
-    let state = view.leaf.state;
+pub(super) fn leaf_row(root: &Root, view: LeafView, whole: bool) -> Result<Task, Error> {
+    let (id, state) = (view.leaf.id, view.leaf.state);
     let ended = state.status.is_final();
+    let progress = view.progress.clone();
+    let progress = progress.as_deref();
     let detail = host_detail(root, view, whole);
     let one_if = |it| u32::from(state.status == it);
-    let progress = view.progress.as_deref();
     Ok(Task {
         detail_data: write_details(&[detail]).map_err(Error::internal)?,
         fail_count: one_if(Status::Fail),
@@ -79,7 +75,7 @@ pub(super) fn leaf_row(root: &Root, view: &LeafView, whole: bool) -> Result<Task
         result_info: leaf_result(state),
         success_count: one_if(Status::Success),
         task_end_time: ended.then_some(state.at.0),
-        task_id: view.leaf.id.to_string(),
+        task_id: id.to_string(),
         task_name: root.name.clone(),
         task_start_time: Some(root.created_at.0),
         task_status: state.status.wire_number(),
@@ -116,34 +112,35 @@ fn leaf_result(state: LeafState) -> String {
 }
 
 /// The per-host object of `DetailData`; `whole` includes asset lists, which can be large.
-fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
-    let facts: HostFacts = serde_json::from_str(&view.host.facts).unwrap_or_default();
-    let addresses = Addresses::of(&facts);
+fn host_detail(root: &Root, view: LeafView, whole: bool) -> HostDetail {
+    let message = message(root, &view);
+    let known: HostAddresses = serde_json::from_str(&view.host.facts).unwrap_or_default();
+    let addresses = Addresses::of(&known.addresses);
     let state = view.leaf.state;
     let mut detail = HostDetail {
         dispatch_type: state.dispatch.into(),
-        problem_type: problem_type(root),
+        problem_type: view.problem_type,
         uuid: view.host.uuid.to_string(),
         instance_id: view.host.uuid.to_string(),
-        instance_name: view.host.name.clone(),
+        instance_name: view.host.name,
         internet_ip: addresses.internet.unwrap_or_default(),
         intranet_ip: addresses.intranet.unwrap_or_default(),
-        url: view.bundle_url.clone().unwrap_or_default(),
+        url: view.bundle_url.unwrap_or_default(),
         status: state.status.wire().to_owned(),
         reason: state.reason.wire().to_owned(),
-        message: message(root, view),
+        message,
         online: Some(view.online),
         ..HostDetail::default()
     };
-    if let Manual::Command(command) = &view.manual {
+    if let Manual::Command(command) = view.manual {
         detail.dispatch_type = Dispatch::Manual.into();
         detail.res_code.push(fix::RUN_BY_HAND.to_string());
-        detail.res_msg.push(command.clone());
+        detail.res_msg.push(command);
     }
-    let Some(answer) = &view.answer else {
+    let Some(answer) = view.answer else {
         return detail;
     };
-    if let Some(check) = &answer.check {
+    if let Some(check) = answer.check {
         for finding in &check.findings {
             detail.cause_code.push(finding.cause.to_string());
             detail.cause_msg.push(match finding.subject.as_str() {
@@ -159,33 +156,26 @@ fn host_detail(root: &Root, view: &LeafView, whole: bool) -> HostDetail {
                 }
             }
         }
-        detail.findings.clone_from(&check.findings);
+        detail.findings = check.findings;
         if whole {
-            detail.probes.clone_from(&check.probes);
-            detail.detected.clone_from(&check.detected);
+            detail.probes = check.probes;
+            detail.detected = check.detected;
         }
     }
-    if let Some(ops) = &answer.ops {
+    if let Some(ops) = answer.ops {
         detail.exit_code = ops.exit_code;
         detail.signal = ops.signal;
-        detail.stdout = Some(ops.stdout.text.clone());
-        detail.stderr = Some(ops.stderr.text.clone());
         detail.stdout_whole = Some((&ops.stdout).into());
         detail.stderr_whole = Some((&ops.stderr).into());
+        detail.stdout = Some(ops.stdout.text);
+        detail.stderr = Some(ops.stderr.text);
         detail.duration_ms = Some(ops.duration_ms);
-        detail.limits.clone_from(&ops.limits);
+        detail.limits = ops.limits;
     }
     if whole {
-        detail.assets.clone_from(&answer.assets);
+        detail.assets = answer.assets;
     }
     detail
-}
-
-fn problem_type(root: &Root) -> String {
-    match serde_json::from_str(&root.work) {
-        Ok(Work::Check(check)) => check.problem_type,
-        _ => String::new(),
-    }
 }
 
 /// What a list says instead of an answer that does not fit.
