@@ -83,7 +83,7 @@ fn row(uuid: &HostUuid, view: Option<&HostView>, is_collected: bool) -> PushTask
         Some(_) if !is_collected => (true, "nothing of what was asked for is collected"),
         Some(_) => (true, "successful"),
     };
-    let addresses = view.map(|it| Addresses::of(&it.facts));
+    let addresses = view.map(|it| Addresses::of(&it.facts.addresses));
     PushTaskResult {
         instance_id: uuid.to_string(),
         instance_name: view.map(|it| it.host.name.clone()),

@@ -283,7 +283,7 @@ async fn shown<T: DeserializeOwned, P>(
 }
 
 fn origin(view: &HostView, list: &Snapshot) -> Origin {
-    let addresses = Addresses::of(&view.facts);
+    let addresses = Addresses::of(&view.facts.addresses);
     Origin {
         create_timestamp: list.taken_at.0,
         instance_id: view.host.uuid.to_string(),
