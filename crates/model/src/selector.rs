@@ -19,9 +19,11 @@ mod tests;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::asset::AssetItem;
 use crate::label::{self, LabelKey};
+use crate::network::Network;
 use crate::{limits, version};
 
 /// What a selector can look at.
@@ -153,6 +155,8 @@ enum Expr {
         key: Key,
         values: Vec<String>,
     },
+    /// An address of the host lies in one of these.
+    Lies(Vec<Network>),
     Contains {
         key: Key,
         value: String,
@@ -214,6 +218,25 @@ pub enum Error {
         /// What is there; `None` at the end.
         found: Option<Place>,
     },
+    /// A value that the key never has.
+    #[error("{place} is no value of {key}: {help}")]
+    Value {
+        /// Where.
+        place: Place,
+        /// Of what.
+        key: &'static str,
+        /// What is.
+        help: &'static str,
+    },
+    /// A value without a sign.
+    #[error("the value at character {0} is empty: `KEY exists` asks whether there is any")]
+    EmptyValue(usize),
+    /// Nothing at all.
+    #[error("the selector is empty: say which hosts, as in `os = debian`")]
+    Empty,
+    /// A single quote.
+    #[error("values with blanks or signs stand in double quotes: {0} has a single one")]
+    SingleQuote(Place),
     /// A quote without its end.
     #[error("the quoted value at character {0} is not closed")]
     OpenQuote(usize),
@@ -274,6 +297,8 @@ impl Expr {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|it| it.add_items(items)),
             Self::Not(part) => part.add_items(items),
+            // Addresses are no list of an inventory.
+            Self::Lies(_) => {}
             Self::Is { key, .. }
             | Self::Contains { key, .. }
             | Self::Exists(key)
@@ -296,6 +321,10 @@ impl Expr {
                 key,
                 values: wanted,
             } => any(key, &|it| wanted.iter().any(|wanted| key.is(it, wanted))),
+            Self::Lies(networks) => any(&Key::Ip, &|it| {
+                let address = it.parse::<IpAddr>().map(|it| it.to_canonical());
+                address.is_ok_and(|it| networks.iter().any(|network| network.contains(it)))
+            }),
             Self::Contains { key, value } => {
                 any(key, &|it| it.to_lowercase().contains(value.as_str()))
             }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use model::Network;
 use percent_encoding::percent_decode_str;
 use protocol::endpoint::Endpoint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -155,25 +156,10 @@ fn is_exempt(host: &str, list: &str) -> bool {
     })
 }
 
-/// Whether the host is an address in the network, such as `10.0.0.0/8` (RFC 4632, 3.1).
+/// Whether the host is an address in the network, such as `10.0.0.0/8`.
 fn is_in_network(host: &str, network: &str) -> bool {
-    let parts = network.split_once('/').and_then(|(address, length)| {
-        let numbers = (bits(host)?, bits(address)?);
-        Some((numbers, length.parse::<u32>().ok()?))
-    });
-    let Some((((host, width), (network, same)), length)) = parts else {
-        return false;
-    };
-    let differing = (host ^ network).checked_shr(width.saturating_sub(length));
-    width == same && length <= width && differing.unwrap_or_default() == 0
-}
-
-/// An address as a number, and its width in bits.
-fn bits(text: &str) -> Option<(u128, u32)> {
-    Some(match text.parse().ok()? {
-        IpAddr::V4(it) => (u32::from(it).into(), u32::BITS),
-        IpAddr::V6(it) => (it.into(), u128::BITS),
-    })
+    let (host, network) = (host.parse::<IpAddr>(), Network::parse(network));
+    host.is_ok_and(|host| network.is_ok_and(|it| it.contains(host)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use super::{Error, Expr, Key, Place, Selector};
 use crate::limits;
+use crate::network::Network;
 
 /// See [`Selector::parse`].
 pub(super) fn selector(text: &str) -> Result<Selector, Error> {
@@ -18,6 +19,9 @@ pub(super) fn selector(text: &str) -> Result<Selector, Error> {
         at: 0,
         depth: 0,
     };
+    if parser.peek().is_none() {
+        return Err(Error::Empty);
+    }
     let expr = parser.any()?;
     match parser.peek() {
         None => Ok(Selector(expr)),
@@ -157,26 +161,26 @@ impl Parser {
                 Some(place) if !key.has_order() => return Err(Error::NoOrder(place)),
                 _ => {}
             }
-            let value = self.value()?;
+            let value = self.value_of(&key)?;
             Ok(Expr::Order { key, orders, value })
         } else if self.takes("=") {
-            let values = vec![self.value()?];
-            Ok(Expr::Is { key, values })
+            let values = vec![self.value_of(&key)?];
+            Ok(is(key, values))
         } else if self.takes("!=") {
-            let values = vec![self.value()?];
-            Ok(Expr::Not(Box::new(Expr::Is { key, values })))
+            let values = vec![self.value_of(&key)?];
+            Ok(Expr::Not(Box::new(is(key, values))))
         } else if self.takes("~") {
-            let value = self.value()?;
+            let value = self.part_of(&key)?;
             Ok(Expr::Contains { key, value })
         } else if self.takes_word("in") {
-            let values = self.values()?;
-            Ok(Expr::Is { key, values })
+            let values = self.values_of(&key)?;
+            Ok(is(key, values))
         } else if self.takes_word("not") {
             if !self.takes_word("in") {
                 return Err(self.expected("`in`"));
             }
-            let values = self.values()?;
-            Ok(Expr::Not(Box::new(Expr::Is { key, values })))
+            let values = self.values_of(&key)?;
+            Ok(Expr::Not(Box::new(is(key, values))))
         } else if self.takes_word("exists") {
             Ok(Expr::Exists(key))
         } else {
@@ -222,13 +226,13 @@ impl Parser {
         }
     }
 
-    fn values(&mut self) -> Result<Vec<String>, Error> {
+    fn values_of(&mut self, key: &Key) -> Result<Vec<String>, Error> {
         if !self.takes("(") {
             return Err(self.expected("`(`"));
         }
-        let mut values = vec![self.value()?];
+        let mut values = vec![self.value_of(key)?];
         while self.takes(",") {
-            values.push(self.value()?);
+            values.push(self.value_of(key)?);
         }
         if self.takes(")") {
             Ok(values)
@@ -237,13 +241,80 @@ impl Parser {
         }
     }
 
+    /// A value that the key may have: a misspelt one would turn a `not` into all hosts.
+    fn value_of(&mut self, key: &Key) -> Result<String, Error> {
+        let (place, value) = (self.place(), self.value()?);
+        checked(place, &value, key, |value| match key {
+            Key::Status => ["online", "offline"].contains(&value),
+            Key::Port => value.parse::<u16>().is_ok_and(|it| it > 0),
+            Key::Ip => Network::parse(value).is_ok(),
+            _ => true,
+        })?;
+        Ok(value)
+    }
+
+    /// A part of a value that the key may have.
+    fn part_of(&mut self, key: &Key) -> Result<String, Error> {
+        let (place, value) = (self.place(), self.value()?);
+        checked(place, &value, key, |value| match key {
+            Key::Status => ["online", "offline"].iter().any(|it| it.contains(value)),
+            Key::Port => value.bytes().all(|it| it.is_ascii_digit()),
+            Key::Ip => value
+                .bytes()
+                .all(|it| it.is_ascii_hexdigit() || b".:".contains(&it)),
+            _ => true,
+        })?;
+        Ok(value)
+    }
+
     fn value(&mut self) -> Result<String, Error> {
-        let (Some(Token::Word(text)) | Some(Token::Quoted(text))) = self.peek() else {
+        let (Some(Token::Word(text)) | Some(Token::Quoted(text)), Some(place)) =
+            (self.peek(), self.place())
+        else {
             return Err(self.expected("a value"));
         };
+        if text.is_empty() {
+            return Err(Error::EmptyValue(place.at));
+        }
+        if matches!(self.peek(), Some(Token::Word(it)) if it.starts_with('\'')) {
+            return Err(Error::SingleQuote(place));
+        }
         let value = text.to_lowercase();
         self.at += 1;
         Ok(value)
+    }
+}
+
+fn checked(
+    place: Option<Place>,
+    value: &str,
+    key: &Key,
+    fits: impl Fn(&str) -> bool,
+) -> Result<(), Error> {
+    let (word, help) = match key {
+        Key::Status => ("status", "those are `online` and `offline`"),
+        Key::Port => ("port", "those are numbers from 1 to 65535"),
+        Key::Ip => (
+            "ip",
+            "those are addresses and, but after `~`, networks such as 192.0.2.0/24",
+        ),
+        _ => return Ok(()),
+    };
+    match place {
+        Some(place) if !fits(value) => Err(Error::Value {
+            place,
+            key: word,
+            help,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The key has one of the values, which were checked.
+fn is(key: Key, values: Vec<String>) -> Expr {
+    match key {
+        Key::Ip => Expr::Lies(values.iter().flat_map(|it| Network::parse(it)).collect()),
+        key => Expr::Is { key, values },
     }
 }
 

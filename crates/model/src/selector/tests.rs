@@ -42,6 +42,11 @@ fn a_selector_means_what_it_says() {
         ("os != debian", false),
         ("name ~ \"db-\"", true),
         ("name ~ web or ip = 2001:db8::7", true),
+        ("ip in (192.0.2.0/24, 10.0.0.0/8)", true),
+        ("ip = 2001:DB8:0::7 and ip = 10.0.0.7 and ip ~ 0.0.7", true),
+        ("ip != 10.0.0.0/29", false),
+        ("ip not in (10.0.0.8/29, 2001:db9::/32)", true),
+        ("status ~ on and port ~ 44", true),
         ("group in (web, \"Data Base\")", true),
         ("group not in (web, \"data base\")", false),
         ("not (os = debian and arch = x86_64)", false),
@@ -85,7 +90,42 @@ fn a_selector_means_what_it_says() {
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     for (text, message) in [
-        ("", "expected a key at the end"),
+        (
+            "",
+            "the selector is empty: say which hosts, as in `os = debian`",
+        ),
+        (
+            "not status = ofline",
+            "`ofline` at character 14 is no value of status: those are `online` and `offline`",
+        ),
+        (
+            "status != \"\"",
+            "the value at character 11 is empty: `KEY exists` asks whether there is any",
+        ),
+        (
+            "label.env ~ \"\"",
+            "the value at character 13 is empty: `KEY exists` asks whether there is any",
+        ),
+        (
+            "port in (22, https)",
+            "`https` at character 14 is no value of port: those are numbers from 1 to 65535",
+        ),
+        (
+            "port < 65536",
+            "`65536` at character 8 is no value of port: those are numbers from 1 to 65535",
+        ),
+        (
+            "ip = 192.0.2.0/33",
+            "`192.0.2.0/33` at character 6 is no value of ip: those are addresses and, but after `~`, networks such as 192.0.2.0/24",
+        ),
+        (
+            "not ip ~ 192.0.2.0/24",
+            "`192.0.2.0/24` at character 10 is no value of ip: those are addresses and, but after `~`, networks such as 192.0.2.0/24",
+        ),
+        (
+            "label.note = 'data base'",
+            "values with blanks or signs stand in double quotes: `'data` at character 14 has a single one",
+        ),
         (
             "os",
             "expected `=`, `!=`, `~`, `in`, `not in` or `exists` at the end",
