@@ -232,7 +232,7 @@ async fn a_request_may_be_as_large_as_the_limit_and_no_larger() {
         if fits {
             assert_eq!(reply.status, 200, "{}", reply.text());
         } else {
-            assert!(refused(&reply, 413, "RequestEntityTooLarge").contains("1048576"));
+            assert!(refused(&reply, 413, "RequestEntityTooLarge").contains("4194304"));
         }
     }
     for (count, fits) in [
@@ -263,6 +263,45 @@ async fn a_request_may_be_as_large_as_the_limit_and_no_larger() {
     let reply = Reply::to(host, "G E T", "/", &[("host", host)], b"").await;
     assert_eq!(reply.status, 400);
     // None of it kept the server from working.
+    assert_eq!(list(&server).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn strangers_do_not_fill_the_memory_with_bodies() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = Server::start(&[]).await;
+    let host = server.authority();
+    let form = "content-type: application/x-www-form-urlencoded";
+    let begin = async |more: &str, sent: usize| {
+        let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+        let head = format!("POST / HTTP/1.1\r\nhost: {host}\r\n{form}\r\n{more}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Who was refused meanwhile has closed.
+        stream.write_all(&vec![b'x'; sent]).await.ok();
+        stream
+    };
+    async fn answer(mut stream: tokio::net::TcpStream) -> String {
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        String::from_utf8_lossy(&head).into_owned()
+    }
+    // What can be told from the head is told before the body has come.
+    let long = format!("content-length: {}", limits::REQUEST_BODY_BYTES_MAX + 1);
+    assert_eq!(answer(begin(&long, 0).await).await, "HTTP/1.1 413");
+    let length = limits::REQUEST_BODY_BYTES_MAX;
+    let nobody = "authorization: ACS3-HMAC-SHA256 Credential=nobody,SignedHeaders=host,Signature=0";
+    let nobody = format!("content-length: {length}\r\n{nobody}");
+    assert_eq!(answer(begin(&nobody, 0).await).await, "HTTP/1.1 404");
+    // Bodies that stop just before their end, as many as are taken in, and one more.
+    let most = limits::BLIND_BODIES_BYTES_MAX / length;
+    let announced = format!("content-length: {length}");
+    let mut held = tokio::task::JoinSet::new();
+    for _ in 0..=most {
+        held.spawn(answer(begin(&announced, length - 1).await));
+    }
+    assert_eq!(held.join_next().await.unwrap().unwrap(), "HTTP/1.1 400");
+    assert_eq!(held.len(), most, "the others wait for the last byte");
+    // Callers are answered meanwhile.
     assert_eq!(list(&server).send().await.status, 200);
 }
 

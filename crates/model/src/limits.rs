@@ -48,16 +48,30 @@ pub const PROPERTY_PAGE_SIZE_DEFAULT: u32 = 10;
 /// Page size where none is asked for.
 pub const PAGE_SIZE_DEFAULT: u32 = 20;
 
-/// Largest request body, in bytes.
-pub const REQUEST_BODY_BYTES_MAX: usize = 1 << 20;
+/// Largest request body, in bytes: a task names 100,000 hosts in it.
+pub const REQUEST_BODY_BYTES_MAX: usize = 4 << 20;
+/// Request bodies of one node that are being taken in or worked on, together, in bytes.
+pub const BODIES_BYTES_MAX: usize = 64 << 20;
+/// A long body whose head names no access key is taken in only while all bodies hold less than this, in bytes.
+pub const BLIND_BODIES_BYTES_MAX: usize = BODIES_BYTES_MAX / 2;
+/// Bodies of one IPv4 address or IPv6 /64; loopback addresses may take all.
+pub const ADDRESS_BODIES_BYTES_MAX: usize = 16 << 20;
+/// A larger body is not read if its head names an access key that does not exist, in bytes.
+pub const REQUEST_BODY_UNASKED_BYTES_MAX: u64 = 16 << 10;
+/// Time that a client has to send a body, in ms, besides what its length takes at the slowest speed.
+pub const REQUEST_BODY_MS_MAX: u64 = 10_000;
+/// Slowest speed of a body.
+pub const REQUEST_BODY_BYTES_PER_SECOND_MIN: u64 = 128 << 10;
+/// Largest form of the console that needs nobody to be signed in, in bytes.
+pub const OPEN_FORM_BYTES_MAX: usize = 16 << 10;
 /// Largest request line and headers together, in bytes.
-pub const REQUEST_HEAD_BYTES_MAX: usize = 64 << 10;
+pub const REQUEST_HEAD_BYTES_MAX: usize = 32 << 10;
 /// Most headers of a request.
 pub const REQUEST_HEADERS_MAX: usize = 100;
 /// Most parameters of a request, query and form together.
 pub const REQUEST_PARAMETERS_MAX: usize = 1_000;
 /// Time that a client has to send a request's head, in ms.
-pub const REQUEST_HEAD_MS_MAX: u64 = 15_000;
+pub const REQUEST_HEAD_MS_MAX: u64 = 10_000;
 /// Most connections that one node accepts at once, agents and clients together.
 pub const CONNECTIONS_MAX: usize = 18_000;
 /// Time that a TLS handshake may take, in ms.

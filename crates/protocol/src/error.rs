@@ -99,12 +99,14 @@ codes! {
     EntityNotExist = "EntityNotExist", 404, "The specified entity does not exist.";
     /// The name is taken.
     EntityAlreadyExists = "EntityAlreadyExists", 409, "The specified entity already exists.";
-    /// A `clientToken` came again with another request.
+    /// A `clientToken` (`ClientToken` of `RerunOnceTask`) came again with another request.
     IdempotentParameterMismatch = "IdempotentParameterMismatch", 400, "The clientToken was used before with other parameters: nothing was created.";
     /// As many tasks run as may run at once.
     TaskLimitExceeded = "TaskLimitExceeded", 400, "The maximum number of running tasks is reached.";
     /// The request is larger than the limit.
     RequestEntityTooLarge = "RequestEntityTooLarge", 413, "The request is too large.";
+    /// The request's body did not arrive in time. Nothing was done.
+    RequestTimeout = "RequestTimeout", 408, "The request body did not arrive in time: nothing was done.";
     /// Nothing more can be stored until someone makes room.
     StorageFull = "StorageFull", 503, "The storage is full.";
 }
@@ -154,6 +156,7 @@ impl Code {
             | Self::IdempotentParameterMismatch
             | Self::TaskLimitExceeded
             | Self::RequestEntityTooLarge
+            | Self::RequestTimeout
             | Self::StorageFull => false,
         }
     }

@@ -72,6 +72,17 @@ impl<'a> RawRequest<'a> {
         Params::parse(self.query, is_form.then_some(self.body))
     }
 
+    /// The access key that the head names, if it names one: in the `Authorization` header or in the query.
+    #[must_use]
+    pub fn key_in_head(&self) -> Option<String> {
+        if let Some(header) = self.authorization() {
+            let authorization = v3::Authorization::parse(header).ok()?;
+            return Some(authorization.access_key_id);
+        }
+        let params = Params::parse(self.query, None).ok()?;
+        params.get("AccessKeyId").map(str::to_owned)
+    }
+
     fn authorization(&self) -> Option<&'a str> {
         self.values("authorization")
             .find(|value| value.starts_with("ACS3-"))

@@ -15,7 +15,7 @@ mod property;
 mod store;
 mod task;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use model::limits;
@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use crate::app::{App, Peer};
 use crate::auth::{Caller, Circumstances};
+use crate::body::Held;
 use crate::service::Error;
 pub(crate) use call::Call;
 pub(crate) use kept::Kept;
@@ -122,27 +123,41 @@ pub(crate) async fn front_door(State(app): State<App>, request: Request<Body>) -
         format: Format::Json,
         action: String::new(),
     };
-    let body = match to_bytes(body, limits::REQUEST_BODY_BYTES_MAX).await {
-        Ok(body) => body,
-        Err(_) => {
-            let text = format!(
-                "The request body is larger than {} bytes, or broke off.",
-                limits::REQUEST_BODY_BYTES_MAX
-            );
-            return reply.error(Fault::new(Code::RequestEntityTooLarge, text).into());
-        }
-    };
-    let raw = RawRequest {
+    let mut raw = RawRequest {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
         headers: &headers,
-        body: &body,
+        body: b"",
     };
+    let held = match take_body(&app, peer, &raw, body).await {
+        Ok(held) => held,
+        Err(error) => return reply.error(error),
+    };
+    raw.body = &held.bytes;
     match answer(&app, peer, &raw, &mut reply).await {
         Ok(members) => reply.success(&members),
         Err(error) => reply.error(error),
     }
+}
+
+/// Takes the body in, unless it is long and its head alone is to be refused.
+async fn take_body<'a>(
+    app: &'a App,
+    peer: Peer,
+    head: &RawRequest<'_>,
+    body: Body,
+) -> Result<Held<'a>, Error> {
+    let most = body.size_hint().upper();
+    let is_short = most.is_some_and(|it| it <= limits::REQUEST_BODY_UNASKED_BYTES_MAX);
+    let all_max = match head.key_in_head() {
+        _ if is_short => limits::BODIES_BYTES_MAX,
+        Some(id) if app.auth.is_key(&id).await? => limits::BODIES_BYTES_MAX,
+        Some(_) => return Err(Code::InvalidAccessKeyIdNotFound.into()),
+        None => limits::BLIND_BODIES_BYTES_MAX,
+    };
+    let bytes_max = limits::REQUEST_BODY_BYTES_MAX;
+    Ok(app.bodies.take(peer, body, bytes_max, all_max).await?)
 }
 
 /// What a request is answered, see [`members`].
@@ -263,7 +278,7 @@ fn permission(operation: &'static str) -> &'static str {
 /// Whether an operation changes something that a replay would change again. A repeated
 /// `GenerateOnceTask` finds the task that it made.
 fn changes(operation: &str) -> bool {
-    let looks = ["Describe", "Get", "List", "Preview"];
+    let looks = ["Describe", "Get", "List", "Preview", "Verify"];
     !looks.iter().any(|it| operation.starts_with(it))
         && operation != "GenerateOnceTask"
         && operation != "RerunOnceTask"
@@ -370,6 +385,13 @@ pub(crate) async fn not_found(request: Request<Body>) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_looks_writes_nothing() {
+        // On a full disk it is asked for most.
+        assert!(!changes("VerifyStore") && !changes("DescribeOnceTask"));
+        assert!(changes("CancelOnceTask") && changes("RemoveHost"));
+    }
 
     #[test]
     fn operations_stand_in_order_once_each() {

@@ -9,6 +9,7 @@ use store::{HostFilter, PageRequest, Store};
 
 use crate::api::Kept;
 use crate::auth::Auth;
+use crate::body::Bodies;
 use crate::clock::Clock;
 use crate::download::Readiness;
 use crate::engine::{Engine, Signer};
@@ -51,6 +52,7 @@ pub(crate) struct Services {
     pub(crate) checker: Arc<Checker>,
     pub(crate) gateway: Gateway,
     pub(crate) readiness: Readiness,
+    pub(crate) bodies: Bodies,
     pub(crate) kept: Kept,
     /// The address that everybody is to use, if the node was told one.
     pub(crate) public_url: Option<String>,

@@ -112,6 +112,13 @@ impl Auth {
         }
     }
 
+    /// Whether there is such an access key: worth asking before more is taken in from whoever names it.
+    pub(crate) async fn is_key(&self, id: &str) -> Result<bool, Error> {
+        Ok(id == self.root.id
+            || self.store.token_get(id).await?.is_some()
+            || self.store.key_get(id).await?.is_some())
+    }
+
     /// Proves who signs in at the console with an access key of theirs.
     pub(crate) async fn sign_in(&self, key_id: &str, secret: &str) -> Result<Caller, Error> {
         let found = self.key(key_id, None, self.clock.now()).await?;

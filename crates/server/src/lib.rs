@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod auth;
+mod body;
 mod certificate;
 mod clock;
 mod console;

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Services};
 use crate::auth::{Auth, RootKey, Sealer};
+use crate::body::Bodies;
 use crate::certificate::{Certificate, CertificateSource};
 use crate::clock::{Clock, SteadyClock};
 use crate::database::{self, Database};
@@ -334,6 +335,7 @@ async fn build(
         verification: Verification::new(Arc::clone(&store)),
         gateway: Gateway::default(),
         readiness: download::Readiness::default(),
+        bodies: Bodies::default(),
         kept: api::Kept::default(),
         resolver,
         public_url: options.public_url.clone(),

@@ -61,12 +61,13 @@ pub(super) async fn sign_in(
     let look = Look::of(request.headers());
     let w = Words(look.language);
     let from_us = same_site(request.headers());
-    let fields = fields_of(request.into_body())
+    let Extension(peer) = peer.unwrap_or_default();
+    let most = limits::OPEN_FORM_BYTES_MAX;
+    let fields = fields_of(&app, peer, request.into_body(), most)
         .await
         .map_err(|it| Refusal::of(it.into(), look))?;
     let to = fields.get("to").unwrap_or_default();
     let refuse = |status: StatusCode, why| (status, form(look, to, Some(why))).into_response();
-    let Extension(peer) = peer.unwrap_or_default();
     let rates = &app.gateway.rates;
     if rates
         .take_address(Purpose::SignIn, peer.address, app.clock.now())
@@ -114,9 +115,15 @@ pub(super) async fn sign_out(form: Form) -> Answer {
 }
 
 /// Keeps language and look in this browser.
-pub(super) async fn look(request: Request<Body>) -> Answer {
+pub(super) async fn look(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    request: Request<Body>,
+) -> Answer {
     let look = Look::of(request.headers());
-    let fields: Params = fields_of(request.into_body())
+    let Extension(peer) = peer.unwrap_or_default();
+    let most = limits::OPEN_FORM_BYTES_MAX;
+    let fields: Params = fields_of(&app, peer, request.into_body(), most)
         .await
         .map_err(|it| Refusal::of(it.into(), look))?;
     let to = inside(fields.get("to").unwrap_or_default());

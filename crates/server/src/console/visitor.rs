@@ -3,7 +3,7 @@
 //! A session is a bearer token in a cookie that scripts cannot read. It ends with its time, with the key that it
 //! was made with, and when they sign out.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::{HeaderMap, Method, header, request::Parts};
 use model::{Language, limits};
@@ -211,7 +211,7 @@ impl axum::extract::FromRequest<App> for Form {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, app).await?;
         let look = visitor.look;
-        let fields = fields_of(body)
+        let fields = fields_of(app, visitor.peer, body, limits::REQUEST_BODY_BYTES_MAX)
             .await
             .map_err(|it| Refusal::of(it.into(), look))?;
         let shown = fields.get("form_token").unwrap_or_default();
@@ -227,12 +227,16 @@ impl axum::extract::FromRequest<App> for Form {
 /// The fields of a form.
 ///
 /// # Errors
-/// It is too large, or no form.
-pub(super) async fn fields_of(body: Body) -> Result<Params, Fault> {
-    let bytes = to_bytes(body, limits::REQUEST_BODY_BYTES_MAX)
-        .await
-        .map_err(|_| Fault::from(Code::RequestEntityTooLarge))?;
-    Params::parse("", Some(&bytes))
+/// It is too large or no form, does not come in time, or there is no room for it.
+pub(super) async fn fields_of(
+    app: &App,
+    peer: Peer,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Params, Fault> {
+    let all_max = limits::BODIES_BYTES_MAX;
+    let held = app.bodies.take(peer, body, bytes_max, all_max).await?;
+    Params::parse("", Some(&held.bytes))
 }
 
 /// Whether a browser says that the request comes from one of our own pages. Old browsers say nothing.
