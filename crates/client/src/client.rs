@@ -79,7 +79,34 @@ impl Client {
         action: &str,
         params: &[(&str, String)],
     ) -> Result<T, Error> {
-        let body = self.answer(action, params).await?;
+        let repeats = if only_reads(action) {
+            Repeats::Refused
+        } else {
+            Repeats::Never
+        };
+        self.call_with(action, params, repeats).await
+    }
+
+    /// Calls an operation with a token by which the server knows a repetition: until an answer comes, so that what
+    /// may have been done is not done twice and not left unknown.
+    ///
+    /// # Errors
+    /// [`Error`] says what can be done about it.
+    pub(crate) async fn call_once_only<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        params: &[(&str, String)],
+    ) -> Result<T, Error> {
+        self.call_with(action, params, Repeats::Always).await
+    }
+
+    async fn call_with<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        params: &[(&str, String)],
+        repeats: Repeats,
+    ) -> Result<T, Error> {
+        let body = self.answer(action, params, repeats).await?;
         serde_json::from_slice(&body)
             .map_err(|error| Error::BadAnswer(format!("{action} answered with {error}")))
     }
@@ -96,17 +123,30 @@ impl Client {
         self.call(action, params).await
     }
 
-    async fn answer(&self, action: &str, params: &[(&str, String)]) -> Result<Bytes, Error> {
+    async fn answer(
+        &self,
+        action: &str,
+        params: &[(&str, String)],
+        repeats: Repeats,
+    ) -> Result<Bytes, Error> {
         let mut retries = 0;
+        let mut unknown = None;
         loop {
             let error = match self.call_once(action, params).await {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };
-            match error.retry_pause(retries) {
-                Some(pause) if only_reads(action) => tokio::time::sleep(pause).await,
-                _ => return Err(error),
+            let Some(pause) = error.retry_pause(retries) else {
+                return Err(unknown.unwrap_or(error));
+            };
+            match (error, repeats) {
+                (Error::Throttled { .. }, Repeats::Refused | Repeats::Always) => {}
+                (error @ Error::Interrupted { .. }, Repeats::Always) => unknown = Some(error),
+                // It may have been done before the server went away.
+                (Error::Unreachable { .. }, Repeats::Always) if unknown.is_some() => {}
+                (error, _) => return Err(unknown.unwrap_or(error)),
             }
+            tokio::time::sleep(pause).await;
             retries += 1;
         }
     }
@@ -217,6 +257,17 @@ impl Client {
     }
 }
 
+/// When a call is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    /// It might do twice what it does.
+    Never,
+    /// If the server says that it was too much at once: it only reads.
+    Refused,
+    /// Also if no answer came: the server knows the repetition.
+    Always,
+}
+
 /// Whether an operation only reads, so that sending it twice does no harm.
 fn only_reads(action: &str) -> bool {
     ["Describe", "Get", "List"]
@@ -236,7 +287,7 @@ fn now_ms() -> i64 {
         .unwrap_or_default()
 }
 
-fn nonce() -> Result<String, Error> {
+pub(crate) fn nonce() -> Result<String, Error> {
     let mut bytes = [0; 16];
     SystemRandom::new()
         .fill(&mut bytes)

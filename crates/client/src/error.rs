@@ -89,9 +89,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Longest pause before a read is repeated, in ms.
+/// Longest pause before a call is repeated, in ms.
 const RETRY_PAUSE_MS_MAX: u64 = 5_000;
-/// Times that a read is repeated.
+/// Times that a call is repeated.
 const RETRIES_MAX: u32 = 4;
 
 impl Error {
@@ -131,13 +131,15 @@ impl Error {
         }
     }
 
-    /// How long to wait before a read is sent again after `retries` retries; `None`: give up.
+    /// How long to wait before the same is sent again after `retries` retries, where that may help; `None`: give up.
     pub(crate) fn retry_pause(&self, retries: u32) -> Option<Duration> {
-        let Self::Throttled { retry_after_ms, .. } = self else {
-            return None;
+        let asked_ms = match self {
+            Self::Throttled { retry_after_ms, .. } => *retry_after_ms,
+            Self::Interrupted { .. } | Self::Unreachable { .. } => None,
+            _ => return None,
         };
         let doubled = 200_u64 << retries.min(8);
-        let pause_ms = retry_after_ms.unwrap_or(doubled).min(RETRY_PAUSE_MS_MAX);
+        let pause_ms = asked_ms.unwrap_or(doubled).min(RETRY_PAUSE_MS_MAX);
         (retries < RETRIES_MAX).then(|| Duration::from_millis(pause_ms))
     }
 

@@ -8,6 +8,10 @@ use protocol::api::task::{
     ListUnfinishedOnceTask, OnceTaskInfo, Task,
 };
 
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
+
+use crate::client::nonce;
 use crate::{Client, Error, Pages};
 
 /// A task to create.
@@ -69,8 +73,19 @@ fn status_params(statuses: &[Status]) -> impl Iterator<Item = (&'static str, Str
     STATUS_LIST.into_iter().zip(names)
 }
 
+/// The `Param` with a `clientToken`, unless it has one. What is no JSON object is for the server to refuse.
+fn with_token(param: &str) -> Result<String, Error> {
+    let Ok(mut members) = serde_json::from_str::<Map<String, Value>>(param) else {
+        return Ok(param.to_owned());
+    };
+    if let Entry::Vacant(place) = members.entry("clientToken") {
+        place.insert(Value::String(nonce()?));
+    }
+    Ok(Value::Object(members).to_string())
+}
+
 impl Client {
-    /// Creates a root task. It runs by itself.
+    /// Creates a root task. It runs by itself. If no answer comes, it is asked for again, and not created twice.
     ///
     /// # Errors
     /// See [`Client::call`].
@@ -79,10 +94,10 @@ impl Client {
         let mut params = vec![
             ("TaskType", task_type.clone()),
             ("TaskName", task_type),
-            ("Param", task.param.clone()),
+            ("Param", with_token(&task.param)?),
         ];
         params.extend(task.source.clone().map(|it| ("Source", it)));
-        self.call("GenerateOnceTask", &params).await
+        self.call_once_only("GenerateOnceTask", &params).await
     }
 
     /// Roots, newest first.
@@ -209,7 +224,7 @@ impl Client {
     }
 
     /// Does a task again on the hosts whose part stands so. Without statuses: where it failed or timed out or, if hosts are
-    /// named, has ended on those.
+    /// named, has ended on those. Without an answer it is asked for again, and not done twice.
     ///
     /// # Errors
     /// See [`Client::call`].
@@ -220,7 +235,10 @@ impl Client {
         reasons: &[Reason],
         uuids: &[String],
     ) -> Result<GenerateOnceTask, Error> {
-        let mut params = vec![("TaskId".to_owned(), root.to_string())];
+        let mut params = vec![
+            ("TaskId".to_owned(), root.to_string()),
+            ("ClientToken".to_owned(), nonce()?),
+        ];
         for (at, status) in statuses.iter().enumerate() {
             params.push((format!("StatusList.{}", at + 1), status.wire().to_owned()));
         }
@@ -234,7 +252,7 @@ impl Client {
             .iter()
             .map(|(name, value)| (name.as_str(), value.clone()))
             .collect();
-        self.call("RerunOnceTask", &params).await
+        self.call_once_only("RerunOnceTask", &params).await
     }
 
     /// Stops a root: what waits ends, what runs is killed.

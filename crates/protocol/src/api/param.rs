@@ -204,18 +204,22 @@ fn client_token(members: &mut Members) -> Result<Option<String>, Fault> {
         return Ok(None);
     };
     match value.as_str() {
-        Some(text)
-            if (1..=CLIENT_TOKEN_BYTES_MAX).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
-        {
-            Ok(Some(text.to_owned()))
-        }
-        _ => Err(must(
-            "clientToken",
-            &format!("1 to {CLIENT_TOKEN_BYTES_MAX} printable ASCII characters without spaces"),
-            &value,
-        )),
+        Some(text) => read_client_token("clientToken", text).map(Some),
+        None => Err(must("clientToken", "a text", &value)),
     }
+}
+
+/// A caller's own name for a request: 1 to 64 printable ASCII characters without spaces.
+///
+/// # Errors
+/// It is none; names the parameter.
+pub fn read_client_token(name: &str, text: &str) -> Result<String, Fault> {
+    let fits = (1..=CLIENT_TOKEN_BYTES_MAX).contains(&text.len());
+    if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    let be = format!("1 to {CLIENT_TOKEN_BYTES_MAX} printable ASCII characters without spaces");
+    Err(must(name, &be, &Value::from(text)))
 }
 
 fn check_work(members: &mut Members) -> Result<CheckWork, Fault> {

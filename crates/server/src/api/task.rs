@@ -4,7 +4,7 @@ mod row;
 
 use model::{OutcomeId, Reason, Status, TaskId, TaskType, limits};
 use protocol::api::Done;
-use protocol::api::param::TaskParam;
+use protocol::api::param::{TaskParam, read_client_token};
 use protocol::api::task::{
     DescribeOnceTask, DescribeOnceTaskLeafRecordPage, DescribeOnceTaskOutcomes, GenerateOnceTask,
     LeafRecord, ListUnfinishedOnceTask, OnceTaskInfo, Task, TaskInfo,
@@ -62,6 +62,13 @@ pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
         // Who names hosts means them, however they ended.
         statuses.extend((!uuids.is_empty()).then_some(Status::Success));
     }
+    if let Some(status) = statuses.iter().find(|it| !it.is_final()) {
+        let help = format!(
+            "names {}: what is still to end is not done again. Wait for it, or cancel it",
+            status.wire()
+        );
+        return Err(Fault::invalid("StatusList", &help).into());
+    }
     let mut reasons = Vec::new();
     for text in call.params.list("ReasonList") {
         let reason = Reason::from_wire(text);
@@ -72,11 +79,14 @@ pub(super) async fn rerun(call: &Call<'_>) -> Result<GenerateOnceTask, Error> {
             })?,
         );
     }
+    let token = call.params.get("ClientToken");
+    let token = token.map(|it| read_client_token("ClientToken", it));
     let rerun = Rerun {
         old,
         statuses,
         reasons,
         uuids,
+        client_token: token.transpose()?,
     };
     let root = call.app.tasks.rerun(call.caller, rerun, call.nonce).await?;
     Ok(created(&root))

@@ -48,23 +48,36 @@ pub(crate) struct NewTask<'a> {
 }
 
 impl NewTask<'_> {
-    /// What is asked, in short: the same request key with another digest is a mistake.
+    /// What is asked, in short.
     fn digest(&self) -> [u8; 32] {
-        let mut context = Context::new(&SHA256);
-        for part in [
+        digest(&[
             self.task_type.wire(),
             self.name,
             self.source,
             self.param_text,
-        ] {
-            context.update(part.as_bytes());
-            context.update(&[0]);
-        }
-        let mut digest = [0; 32];
-        for (to, from) in digest.iter_mut().zip(context.finish().as_ref()) {
-            *to = *from;
-        }
-        digest
+        ])
+    }
+}
+
+/// What a request asks for, in short: the same request key with another digest is a mistake.
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part.as_bytes());
+        context.update(&[0]);
+    }
+    let mut digest = [0; 32];
+    for (to, from) in digest.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    digest
+}
+
+/// By what a repetition of a request is known: the caller's token for it, or its nonce.
+fn request_key(caller: &Caller, token: Option<&str>, nonce: &str) -> String {
+    match token {
+        Some(token) => format!("token:{}:{token}", caller.name),
+        None => format!("nonce:{}:{nonce}", caller.key_id),
     }
 }
 
@@ -124,10 +137,7 @@ pub(crate) struct RootView {
 impl Tasks {
     /// Creates a root task. The work goes on by itself.
     pub(crate) async fn create(&self, caller: &Caller, new: NewTask<'_>) -> Result<Root, Error> {
-        let request_key = match &new.param.client_token {
-            Some(token) => format!("token:{}:{token}", caller.name),
-            None => format!("nonce:{}:{}", caller.key_id, new.nonce),
-        };
+        let request_key = request_key(caller, new.param.client_token.as_deref(), new.nonce);
         let request_digest = new.digest();
         let known = self.store.root_of_request(&request_key, &request_digest);
         if let Some(id) = known.await.map_err(mismatch)? {

@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Rerun {
         /// The task
         id: TaskId,
-        /// Where its hosts stand so, such as FAIL or TIMEOUT or SUCCESS; usually FAIL,TIMEOUT
+        /// Where its hosts ended so: FAIL, TIMEOUT or SUCCESS; usually FAIL,TIMEOUT
         #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
         status: Vec<Status>,
         /// Only where it ended for such a reason, such as never_delivered

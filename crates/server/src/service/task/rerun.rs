@@ -7,7 +7,7 @@ use protocol::api::param::Targets;
 use protocol::error::{Code, Fault};
 use store::{HostNo, Leaf, LeafQuery, NewRoot, PageRequest, Root};
 
-use super::Tasks;
+use super::{Tasks, digest, mismatch, request_key};
 use crate::auth::Caller;
 use crate::service::Error;
 
@@ -22,6 +22,22 @@ pub(crate) struct Rerun {
     pub(crate) reasons: Vec<Reason>,
     /// The hosts themselves: each must be one of those that the conditions mean.
     pub(crate) uuids: Vec<HostUuid>,
+    /// The caller's name for this request.
+    pub(crate) client_token: Option<String>,
+}
+
+impl Rerun {
+    /// What is asked, in short.
+    fn digest(&self) -> [u8; 32] {
+        let list = |texts: Vec<&str>| texts.join(",");
+        digest(&[
+            "rerun",
+            &self.old.id.to_string(),
+            &list(self.statuses.iter().map(|it| it.wire()).collect()),
+            &list(self.reasons.iter().map(|it| it.wire()).collect()),
+            &list(self.uuids.iter().map(HostUuid::as_str).collect()),
+        ])
+    }
 }
 
 impl Tasks {
@@ -32,6 +48,12 @@ impl Tasks {
         rerun: Rerun,
         nonce: &str,
     ) -> Result<Root, Error> {
+        let token = rerun.client_token.as_deref();
+        let (request_key, request_digest) = (request_key(caller, token, nonce), rerun.digest());
+        let known = self.store.root_of_request(&request_key, &request_digest);
+        if let Some(id) = known.await.map_err(mismatch)? {
+            return self.root(id).await;
+        }
         let found = self.hosts_again(&rerun).await?;
         let hosts = if rerun.uuids.is_empty() {
             found
@@ -52,8 +74,8 @@ impl Tasks {
             work: old.work,
             created_at: now,
             deadline: now.plus(old.deadline.since(old.created_at)),
-            request_key: format!("nonce:{}:{nonce}", caller.key_id),
-            request_digest: [0; 32],
+            request_key,
+            request_digest,
             rerun_of: Some(old.id),
             plan: old.plan,
         };
