@@ -34,6 +34,9 @@ use crate::service::task::Tasks;
 use crate::service::{Bundles, Checker, Listings, Verification};
 use crate::{api, console, download, listen};
 
+/// The key file's name in the data directory.
+pub(crate) const SECRET_KEY: &str = "secret.key";
+
 /// How a node is to be set up.
 #[derive(Clone)]
 pub struct Options {
@@ -83,6 +86,12 @@ pub enum Error {
     /// Another node uses the data directory.
     #[error("`{path}` is in use by another node", path = .0.display())]
     InUse(PathBuf),
+    /// The key that opens what is stored is gone.
+    #[error(
+        "`{path}` is missing, and without it nothing that is sealed in the database opens: put back the one \
+         that goes with it, or restore a backup", path = .0.display()
+    )]
+    KeyMissing(PathBuf),
     /// A stored key does not open.
     #[error(
         "the stored signing key does not open: does `secret.key` belong to this data directory?"
@@ -116,24 +125,22 @@ impl Node {
             let path = data.join(name);
             move |source| Error::File { what, path, source }
         };
-        let sealer =
-            Sealer::open(&data.join("secret.key")).map_err(file("the key file", "secret.key"))?;
-        let sealer = Arc::new(sealer);
-        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
         let root_key = match options.root_key.clone() {
             Some(key) => key,
             None => RootKey::open(&data.join("root-key.json"))
                 .map_err(file("the root key", "root-key.json"))?,
         };
+        let (folder, database) = (data.clone(), options.database.clone());
+        let opened = tokio::task::spawn_blocking(move || database::open(&database, &folder)).await;
+        let store = opened.map_err(|error| store::Error::Unavailable(Box::new(error)))??;
+        let sealer = Arc::new(sealer(data, store.as_ref()).await?);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
         let certificate = options
             .certificate
             .as_ref()
             .map(|source| Certificate::open(source, data, &sealer, &clock))
             .transpose()
             .map_err(file("the certificate", "tls"))?;
-        let (folder, database) = (data.clone(), options.database.clone());
-        let opened = tokio::task::spawn_blocking(move || database::open(&database, &folder)).await;
-        let store = opened.map_err(|error| store::Error::Unavailable(Box::new(error)))??;
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Error::Listen(options.listen, error))?;
@@ -350,12 +357,33 @@ async fn build(
     }))
 }
 
+/// The name of the key that signs orders, the first that a node seals.
+const ORDER_KEY: &str = "order-key";
+
+async fn sealer(data: &Path, store: &dyn Store) -> Result<Sealer, Error> {
+    let path = data.join(SECRET_KEY);
+    let is_sealed = store.setting_get(ORDER_KEY).await?.is_some();
+    match Sealer::open(&path, is_sealed) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_sealed => {
+            Err(Error::KeyMissing(path))
+        }
+        opened => opened.map_err(|source| Error::File {
+            what: "the key file",
+            path,
+            source,
+        }),
+    }
+}
+
 async fn order_key(store: &dyn Store, sealer: &Sealer) -> Result<Ed25519KeyPair, Error> {
-    const NAME: &str = "order-key";
     let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Key)?;
-    let sealed = sealer.seal(NAME, made.as_ref()).map_err(|_| Error::Key)?;
-    let stored = store.setting_put_new(NAME, sealed).await?;
-    let key = sealer.open_sealed(NAME, &stored).map_err(|_| Error::Key)?;
+    let sealed = sealer
+        .seal(ORDER_KEY, made.as_ref())
+        .map_err(|_| Error::Key)?;
+    let stored = store.setting_put_new(ORDER_KEY, sealed).await?;
+    let key = sealer
+        .open_sealed(ORDER_KEY, &stored)
+        .map_err(|_| Error::Key)?;
     Ed25519KeyPair::from_pkcs8(&key).map_err(|_| Error::Key)
 }
 

@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use store::{PostgresUrl, SqliteStore};
 
 use crate::database::{self, FILE, NOTE};
-use crate::node;
+use crate::node::{self, SECRET_KEY};
 
-/// Keys that stand beside the database; each may be absent.
+/// Keys that stand beside the database; each but the last may be absent.
 const KEYS: [&str; 4] = [
     "tls/certificate.pem",
     "tls/key.pem",
     "root-key.json",
-    "secret.key",
+    SECRET_KEY,
 ];
 const BUNDLES: &str = "bundles";
 
@@ -37,6 +37,20 @@ pub enum Error {
     /// There is no database.
     #[error("`{path}` holds no {FILE}, and belongs to no other database", path = .0.display())]
     Nothing(PathBuf),
+    /// What opens the database's secrets is missing.
+    #[error(
+        "`{path}` holds no {SECRET_KEY}: without it no node starts on its database, and no access key works",
+        path = .0.display()
+    )]
+    NoKey(PathBuf),
+    /// One of the directories lies in the other.
+    #[error("`{inner}` lies in `{outer}`: give a directory elsewhere", inner = .inner.display(), outer = .outer.display())]
+    Inside {
+        /// The one.
+        inner: PathBuf,
+        /// The other.
+        outer: PathBuf,
+    },
     /// A node runs on the directory.
     #[error("`{path}` is in use by a running node", path = .0.display())]
     InUse(PathBuf),
@@ -104,6 +118,11 @@ pub fn backup(data: &Path, to: &Path, with_bundles: bool) -> Result<Copied, Erro
     if exists(to)? {
         return Err(Error::Exists(to.to_owned()));
     }
+    outside(to, data)?;
+    // What has no database says so first.
+    if noted(data)?.is_some() || data.join(FILE).exists() {
+        has_key(data)?;
+    }
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -145,6 +164,10 @@ pub async fn restore(from: &Path, data: &Path) -> Result<(Copied, Vec<String>), 
             return Err(Error::NotEmpty(data.to_owned()));
         }
     }
+    outside(data, from)?;
+    has_key(from)?;
+    // Not a backup but a directory that a node is at work on: what it writes meanwhile would be lost.
+    let _source = node_lock(from)?;
     let _lock = node::prepare(data)?;
     let copied = copy(from, data, true)?;
     if !is_file {
@@ -234,6 +257,28 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     modified
         .and_then(|it| target.set_modified(it))
         .map_err(wrong)
+}
+
+fn has_key(data: &Path) -> Result<(), Error> {
+    if exists(&data.join(SECRET_KEY))? {
+        Ok(())
+    } else {
+        Err(Error::NoKey(data.to_owned()))
+    }
+}
+
+/// What is to be made must not lie in what it is made of.
+fn outside(new: &Path, old: &Path) -> Result<(), Error> {
+    let absolute = std::path::absolute(new).map_err(|source| of_file(new, source))?;
+    let real = absolute.ancestors().find_map(|it| it.canonicalize().ok());
+    let outer = old.canonicalize().map_err(|source| of_file(old, source))?;
+    if real.is_some_and(|it| it.starts_with(&outer)) {
+        return Err(Error::Inside {
+            inner: new.to_owned(),
+            outer: old.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The lock of the node, if there is one and no node has it.
@@ -368,6 +413,31 @@ mod tests {
         }
         assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_backup_without_its_key_and_directories_in_one_another_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, store) = data(folder.path());
+        let [to, new] = ["to", "new"].map(|it| folder.path().join(it));
+        let inside = backup(&data, &data.join("deep/to"), false).unwrap_err();
+        assert!(matches!(inside, Error::Inside { .. }), "{inside}");
+        backup(&data, &to, false).unwrap();
+        let inside = restore(&to, &to.join("new")).await.unwrap_err();
+        assert!(matches!(inside, Error::Inside { .. }), "{inside}");
+
+        let node = node::prepare(&data).unwrap();
+        let live = restore(&data, &new).await.unwrap_err();
+        assert!(matches!(live, Error::InUse(_)), "{live}");
+        drop((node, store));
+        for path in [&data, &to] {
+            fs::remove_file(path.join(SECRET_KEY)).unwrap();
+        }
+        let lost = restore(&to, &new).await.unwrap_err();
+        assert!(matches!(lost, Error::NoKey(_)), "{lost}");
+        let lost = backup(&data, &folder.path().join("again"), false).unwrap_err();
+        assert!(matches!(lost, Error::NoKey(_)), "{lost}");
+        assert!(!new.exists(), "nothing was made");
     }
 
     #[tokio::test]

@@ -18,11 +18,14 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    /// Reads the key file, or makes one (mode 0600) if there is none.
-    pub(crate) fn open(file: &Path) -> io::Result<Self> {
+    /// Reads the key file, or makes one (mode 0600) if there is none and nothing `is_sealed` yet: a new key opens
+    /// nothing that an old one sealed.
+    pub(crate) fn open(file: &Path, is_sealed: bool) -> io::Result<Self> {
         let key = match fs::read(file) {
             Ok(key) => key,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_sealed => {
+                Self::make(file)?
+            }
             Err(error) => return Err(error),
         };
         let invalid = || io::Error::new(io::ErrorKind::InvalidData, "the key file is not 32 bytes");
@@ -99,9 +102,14 @@ mod tests {
     fn a_secret_opens_only_in_its_context_and_unaltered() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        let sealer = Sealer::open(&file).unwrap();
+        assert!(
+            Sealer::open(&file, true).is_err(),
+            "a lost key is not made anew"
+        );
+        assert!(!file.exists());
+        let sealer = Sealer::open(&file, false).unwrap();
         let sealed = sealer.seal("key:a", b"secret").unwrap();
-        let again = Sealer::open(&file).unwrap();
+        let again = Sealer::open(&file, true).unwrap();
         assert_eq!(again.open_sealed("key:a", &sealed).unwrap(), b"secret");
         assert!(again.open_sealed("key:b", &sealed).is_err());
         for at in 0..sealed.len() {
