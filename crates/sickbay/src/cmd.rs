@@ -31,7 +31,7 @@ use crate::ui::{self, Format, Ui};
     version,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 all succeeded, 1 some failed, 2 usage, 3 timed out, 4 not authenticated or not permitted,\n\
-                  5 some never delivered, 6 control plane unreachable, 130 interrupted"
+                  5 some never delivered, 6 control plane unreachable, 7 nothing could be compared (admin verify), 130 interrupted"
 )]
 struct Cli {
     #[command(flatten)]

@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     NeverDelivered = 5,
     /// The control plane cannot be reached.
     Unreachable = 6,
+    /// Nothing could be compared: that says neither that all is well nor that it is not.
+    NotVerified = 7,
     /// Ended by a signal before the end of what was asked for.
     Interrupted = 130,
 }
@@ -52,8 +54,19 @@ impl Exit {
                 }
                 _ => Self::Failed,
             },
+            _ if error.is::<NotVerified>() => Self::NotVerified,
             _ => Self::Failed,
         }
+    }
+}
+
+/// The stored data could not be looked at, which is told apart from differences in it.
+#[derive(Debug)]
+pub(crate) struct NotVerified;
+
+impl fmt::Display for NotVerified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing was compared")
     }
 }
 
@@ -115,6 +128,10 @@ mod tests {
             Exit::NotPermitted,
         );
         check(NoAccessKey, Exit::NotPermitted);
+        let full = anyhow::Error::from(Error::Server(refusal("StorageFull")));
+        check(full.context(NotVerified), Exit::NotVerified);
+        let away = anyhow::Error::from(Error::Forbidden(refusal("NoPermission")));
+        check(away.context(NotVerified), Exit::NotPermitted);
         check(Error::NotAuthenticated(refusal("x")), Exit::NotPermitted);
         check(Error::Server(refusal("ServerError")), Exit::Failed);
         let lost = |source: &str| (String::new(), source.to_owned().into());

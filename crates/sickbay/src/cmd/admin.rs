@@ -4,19 +4,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::json;
 use server::Database;
 use server::upkeep::{self, Copied, CopiedDatabase};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, NotVerified};
 use crate::settings::Settings;
 use crate::ui::{Column, Ui, cell};
 
 /// Commands of `sickbay admin`.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Recompute everything derived from the journals and compare: exit code 0 if all is as it should be, 1 with one line per difference
+    /// Recompute everything derived from the journals and compare: exit code 0 if all is as it should be, 1 with one line per difference, 7 if
+    /// nothing could be compared
     Verify {
         /// Data directory of a node that does not run, or a backup; without it, the running control plane is asked. If its database is on
         /// a server, SICKBAY_STORE is the URL
@@ -60,9 +61,9 @@ pub(crate) async fn run(command: Command, settings: &Settings, ui: &Ui) -> anyho
     match command {
         Command::Verify { data: None } => {
             let client = settings.client()?;
-            show(&client.verify_store().await?, ui)
+            show(&client.verify_store().await.context(NotVerified)?, ui)
         }
-        Command::Verify { data: Some(data) } => show(&verify(data).await?, ui),
+        Command::Verify { data: Some(data) } => show(&verify(data).await.context(NotVerified)?, ui),
         Command::Backup { data, to, bundles } => {
             let copied = upkeep::backup(&data, &to, bundles)?;
             ui.say(&format!("backed up to {}: {}", to.display(), told(&copied)));

@@ -59,8 +59,14 @@ fn copy_to(source: &Connection, part: &Path) -> Result<(), Error> {
 
 /// See [`super::SqliteStore::verify_closed`].
 pub(super) fn verify_closed(dir: &Path) -> Result<Vec<String>, Error> {
-    let connection = open(dir)?;
-    let _lock = schema::lock(dir)?;
+    // What is not there is not locked either.
+    drop(open(dir)?);
+    let lock = schema::lock_to_look(dir)?;
+    let connection = if lock.is_some() {
+        open(dir)?
+    } else {
+        open_by(dir, schema::open_fixed)?
+    };
     schema::check_current(&connection)?;
     let connection = super::Connection::reader(connection);
     connection.begin()?;
@@ -69,9 +75,16 @@ pub(super) fn verify_closed(dir: &Path) -> Result<Vec<String>, Error> {
 
 /// For reading; there has to be one.
 fn open(dir: &Path) -> Result<Connection, Error> {
+    open_by(dir, schema::open_reader)
+}
+
+fn open_by(
+    dir: &Path,
+    open: impl Fn(&Path) -> Result<Connection, Error>,
+) -> Result<Connection, Error> {
     let path = dir.join(FILE);
     match path.try_exists() {
-        Ok(true) => schema::open_reader(&path),
+        Ok(true) => open(&path),
         Ok(false) => Err(Error::NotFound),
         Err(error) => Err(of_file(error)),
     }
