@@ -14,6 +14,11 @@ const PATIENT_MS_MAX: u64 = 600_000;
 /// A session that held for so long shows that the server's last word is no longer true.
 const HELD_PATIENTLY: Duration = Duration::from_millis(PATIENT_MS_MAX);
 
+/// A session that held for so long was greeted properly and got on.
+const GOT_ON: Duration = Duration::from_secs(5);
+/// Failures that such a session leaves: the next wait has a bound of 8 s.
+const FAILURES_GOT_ON: u32 = 3;
+
 /// How long a failure asks to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -99,10 +104,13 @@ impl Backoff {
         Duration::from_millis(wait.max(floor_ms))
     }
 
-    /// A session held for so long: if that was long enough, start over.
+    /// A session held for so long: if that was long enough, start over. One that held less takes back some failures:
+    /// a node that failed twice in a short time is found again soon, one that fails again and again is not stormed.
     pub(crate) fn held(&mut self, time: Duration) {
         if time >= Duration::from_millis(limits::RECONNECT_MS_MAX) {
             self.failures = 0;
+        } else if time >= GOT_ON {
+            self.failures = self.failures.min(FAILURES_GOT_ON);
         }
         if time >= HELD_PATIENTLY {
             self.refusals = 0;
@@ -170,6 +178,24 @@ mod tests {
         backoff.held(Duration::from_mins(1));
         let asked = backoff.next(Patience::Usual, 30_000);
         assert!(asked >= Duration::from_millis(30_500) && asked <= Duration::from_secs(45));
+    }
+
+    #[test]
+    fn a_session_that_got_on_shortens_the_waits_but_a_crash_loop_is_not_stormed() {
+        let mut backoff = Backoff::between(500, 60_000, 1);
+        let mut longest = Duration::ZERO;
+        for _ in 0..50 {
+            backoff.next(Patience::Usual, 0);
+            // Greeted, and gone at once.
+            backoff.held(Duration::from_secs(1));
+            longest = longest.max(backoff.next(Patience::Usual, 0));
+        }
+        assert!(longest > Duration::from_secs(30), "{longest:?}");
+        for _ in 0..50 {
+            backoff.held(GOT_ON);
+            let wait = backoff.next(Patience::Usual, 0);
+            assert!(wait <= Duration::from_secs(8), "{wait:?}");
+        }
     }
 
     #[test]
