@@ -141,6 +141,9 @@ impl Engine {
                 Event::DeadlinePassed
             };
             self.end_all(root, event, now).await
+        } else if now >= root.deadline {
+            // It waits for what hosts have to hand over. Nothing is handed out any more.
+            Ok(())
         } else {
             if settled {
                 self.end_overdue(root, now).await?;
@@ -158,6 +161,12 @@ impl Engine {
     /// Whether the hosts of a root that is older than this node's start have had time to come back.
     fn has_settled(&self, root: &Root, now: UnixMillis, settle_ms: i64) -> bool {
         root.created_at >= self.started_at || now.since(self.started_at).abs() >= settle_ms
+    }
+
+    /// When this node started, if that is later than `seen_at`: of a host that is not connected nothing newer is
+    /// known than that it has not come back since.
+    pub(crate) fn started_after(&self, seen_at: UnixMillis) -> Option<UnixMillis> {
+        (seen_at < self.started_at).then_some(self.started_at)
     }
 
     /// Hands out what waits, now.
@@ -331,14 +340,16 @@ impl Engine {
             let event = match slot.state.status {
                 _ if root.cancelled_at.is_some() => continue,
                 _ if held.contains(&slot.id) => Event::Delivered,
-                Status::Init if root.plan.is_paced() => {
-                    self.join_line(slot);
-                    continue;
-                }
                 Status::Dispatch
                     if slot.state.dispatch == Dispatch::Auto && !root.task_type.only_reads() =>
                 {
                     lost_by_agent()
+                }
+                // What the host does not hold, it will not hand over.
+                _ if now >= root.deadline => Event::DeadlinePassed,
+                Status::Init if root.plan.is_paced() => {
+                    self.join_line(slot);
+                    continue;
                 }
                 _ => Event::Taken,
             };

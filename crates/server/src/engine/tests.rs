@@ -175,3 +175,35 @@ async fn a_command_that_may_have_arrived_is_not_taken_back_when_sending_it_again
     let ended = (Status::Timeout, Reason::NotConfirmed);
     assert_eq!(house.end(leaf).await, ended);
 }
+
+#[tokio::test]
+async fn nothing_is_handed_out_past_the_deadline_by_a_node_that_starts_anew() {
+    for taken in [false, true] {
+        let house = House::new().await;
+        let leaf = house.command(1_000).await;
+        if taken {
+            house.happens(leaf, Event::Taken).await;
+        }
+        house.clock.0.store(HOUR_MS, Ordering::SeqCst);
+        let engine = house.engine();
+        let line = Arc::new(Line::default());
+        let session = Session {
+            id: 1,
+            uuid: house.uuid.clone(),
+            line: Arc::clone(&line),
+        };
+        assert!(engine.sessions.add(house.host, session));
+        house.at(&engine, HOUR_MS + CONFIRM_MS).await;
+        let status = if taken { Status::Start } else { Status::Init };
+        assert_eq!(house.end(leaf).await.0, status, "it may be handed over yet");
+        engine.host_connected(house.host, &[]).await.unwrap();
+        let reason = if taken {
+            Reason::NotConfirmed
+        } else {
+            Reason::NeverDelivered
+        };
+        assert_eq!(house.end(leaf).await, (Status::Timeout, reason));
+        let sent = futures_util::FutureExt::now_or_never(line.next());
+        assert!(sent.is_none(), "no order was sent");
+    }
+}

@@ -4,7 +4,7 @@ mod rerun;
 
 use std::sync::Arc;
 
-use model::{LeafId, RootId, Status, TaskId, TaskType, limits};
+use model::{LeafId, RootId, Status, TaskId, TaskType, UnixMillis, limits};
 use protocol::answer::Answer;
 use protocol::api::param::TaskParam;
 use protocol::error::{Code, Fault};
@@ -116,6 +116,8 @@ pub(crate) struct LeafView {
     pub(crate) leaf: Leaf,
     pub(crate) host: Host,
     pub(crate) online: bool,
+    /// When this node started, if the host has not been seen since.
+    pub(crate) missing_since: Option<UnixMillis>,
     pub(crate) answer: Option<Answer>,
     /// The complaint that is examined; empty for other work.
     pub(crate) problem_type: String,
@@ -308,6 +310,7 @@ impl Tasks {
                 progress: self.progress(leaf.id, leaf.state.status),
                 answer: answer.map_err(Error::internal)?,
                 problem_type: problem_type.to_owned(),
+                missing_since: self.engine.started_after(host.seen_at),
                 leaf,
                 host,
                 online,

@@ -79,7 +79,11 @@ const COLUMNS: &[Column] = &[
     },
     Column {
         title: "LAST CONTACT",
-        cell: |row| time(row, "LastLoginTimestamp"),
+        // What is on record of a host that is connected is when it came.
+        cell: |row| match cell(row, "ClientStatus").as_str() {
+            "online" => "now".to_owned(),
+            _ => time(row, "LastLoginTimestamp"),
+        },
     },
     Column {
         title: "LABELS",

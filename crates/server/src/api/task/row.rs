@@ -199,7 +199,7 @@ fn waits(root: &Root, view: &LeafView) -> String {
     if root.cancelled_at.is_some() {
         return "being cancelled".to_owned();
     }
-    let seen = protocol::stamp::format(view.host.seen_at.0);
+    let away = away(view);
     let paced = (view.leaf.state.status == Status::Init)
         .then(|| paced(root))
         .flatten();
@@ -208,13 +208,25 @@ fn waits(root: &Root, view: &LeafView) -> String {
             "running".to_owned()
         }
         (Status::Dispatch, false) if view.leaf.state.dispatch == Dispatch::Auto => {
-            format!("the host has the order and is offline since {seen}")
+            format!("the host has the order and is {away}")
         }
         (_, true) => paced.unwrap_or_else(|| "being handed to the host".to_owned()),
         (_, false) => match &view.manual {
-            Manual::Withheld(why) => format!("host offline since {seen}; {why}"),
-            Manual::None | Manual::Command(_) => format!("host offline since {seen}"),
+            Manual::Withheld(why) => format!("host {away}; {why}"),
+            Manual::None | Manual::Command(_) => format!("host {away}"),
         },
+    }
+}
+
+/// Since when a host is not there, as far as that is known: a node that fails does not see hosts go.
+fn away(view: &LeafView) -> String {
+    let seen = protocol::stamp::format(view.host.seen_at.0);
+    match view.missing_since {
+        Some(start) => format!(
+            "offline: not back since this node started at {}; its last contact that is on record was at {seen}",
+            protocol::stamp::format(start.0)
+        ),
+        None => format!("offline since {seen}"),
     }
 }
 
@@ -222,7 +234,10 @@ fn waits(root: &Root, view: &LeafView) -> String {
 fn paced(root: &Root) -> Option<String> {
     match root.plan.gate(&root.totals) {
         Gate::Open(_) => None,
-        Gate::Full { concurrency } => Some(format!("paced: {concurrency} hosts at once")),
+        Gate::Full { concurrency } => Some(match concurrency {
+            1 => "paced: one host at a time".to_owned(),
+            most => format!("paced: {most} hosts at once"),
+        }),
         Gate::Wave { next, of } => Some(format!("paced: wave {next} of {of}")),
         Gate::Stopped => Some("paced: stopped, too many hosts have failed".to_owned()),
     }
