@@ -6,7 +6,10 @@ use tests::{Agent, Server};
 
 /// How many hosts match, and of how many others that is not known.
 async fn preview(server: &Server, selector: &str) -> (u64, u64) {
-    let preview = server.client().preview_targets(selector).await;
+    let preview = server
+        .client()
+        .preview_targets(Some(client::HostChoice::Selector(selector)))
+        .await;
     let preview = preview.unwrap_or_else(|error| panic!("{selector}: {error}"));
     (preview.total_count, preview.unknown_count)
 }
@@ -87,7 +90,7 @@ async fn hosts_are_chosen_by_what_was_last_seen_on_them() {
     let said = server.sickbay(&dry).await;
     assert!(
         said.out
-            .contains("1 host match, 1 of them online; of 1 other"),
+            .contains("1 host is meant, 1 of them online; of 1 other"),
         "{said:?}"
     );
     let root = server

@@ -11,7 +11,10 @@ async fn a_selector_means_the_hosts_that_match_when_the_task_is_made() {
     let server = Server::start(&[]).await;
     let online = Agent::online(&server).await;
     let offline = Agent::enrol(&server).await;
-    let preview = server.client().preview_targets("status = online").await;
+    let preview = server
+        .client()
+        .preview_targets(Some(client::HostChoice::Selector("status = online")))
+        .await;
     let preview = preview.unwrap();
     assert_eq!((preview.total_count, preview.online_count), (1, 1));
     assert_eq!(preview.sample[0].uuid, online.uuid);
@@ -106,12 +109,51 @@ async fn a_task_is_done_again_only_where_it_did_not_succeed() {
     assert_eq!(leaves[0].1.uuid, away.uuid);
     assert_ne!(leaves[0].1.uuid, good.uuid);
     let none = client
-        .rerun_task(id, &[Status::Init], &[], &[])
+        .rerun_task(id, &[Status::Timeout], &[Reason::NotConfirmed], &[])
         .await
         .unwrap_err();
     assert!(
         none.to_string().contains("no host of that task is left"),
         "{none}"
+    );
+    // What is still to come would be done twice.
+    let early = client
+        .rerun_task(id, &[Status::Fail, Status::Start], &[], &[])
+        .await
+        .unwrap_err();
+    assert!(early.to_string().contains("names START"), "{early}");
+}
+
+#[tokio::test]
+async fn a_task_is_done_again_once_for_one_token() {
+    let server = Server::start(&[]).await;
+    let agent = Agent::online(&server).await;
+    let param = json!({"command": "false", "uuids": [agent.uuid]});
+    let root = server.create(ClientDevOps, param).await;
+    server.ended(&root).await;
+    let rerun = async |more: &[(&str, &str)]| {
+        let params = [
+            [("TaskId", root.as_str()), ("ClientToken", "once")].as_slice(),
+            more,
+        ];
+        server
+            .request("RerunOnceTask", &params.concat())
+            .send()
+            .await
+    };
+    let first = rerun(&[]).await.json()["TaskId"].clone();
+    server.ended(first.as_str().unwrap()).await;
+    assert_eq!(rerun(&[]).await.json()["TaskId"], first);
+    let other = rerun(&[("StatusList.1", "TIMEOUT")]).await;
+    crate::refusals::refused(&other, 400, "IdempotentParameterMismatch");
+    assert_eq!(server.tasks(ClientDevOps).await.len(), 2);
+    let long = "x".repeat(65);
+    let wrong = [("TaskId", root.as_str()), ("ClientToken", &long)];
+    let wrong = server.request("RerunOnceTask", &wrong).send().await;
+    assert!(
+        wrong.text().contains("ClientToken must be 1 to 64"),
+        "{}",
+        wrong.text()
     );
 }
 

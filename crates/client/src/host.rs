@@ -30,6 +30,15 @@ pub enum HostChoice<'a> {
     Selector(&'a str),
 }
 
+impl HostChoice<'_> {
+    fn param(self) -> (&'static str, String) {
+        match self {
+            Self::Uuids(uuids) => ("Uuids", uuids.join(",")),
+            Self::Selector(selector) => ("Selector", selector.to_owned()),
+        }
+    }
+}
+
 impl Client {
     /// The hosts.
     #[must_use]
@@ -92,12 +101,15 @@ impl Client {
             .await
     }
 
-    /// What a selector means now.
+    /// What naming hosts so means now; nothing: all hosts.
     ///
     /// # Errors
     /// See [`Client::call`].
-    pub async fn preview_targets(&self, selector: &str) -> Result<PreviewTargets, Error> {
-        let params = [("Selector", selector.to_owned())];
+    pub async fn preview_targets(
+        &self,
+        hosts: Option<HostChoice<'_>>,
+    ) -> Result<PreviewTargets, Error> {
+        let params: Vec<_> = hosts.map(HostChoice::param).into_iter().collect();
         self.call("PreviewTargets", &params).await
     }
 
@@ -110,13 +122,10 @@ impl Client {
         hosts: HostChoice<'_>,
         change: &LabelChange,
     ) -> Result<SetHostLabels, Error> {
-        let hosts = match hosts {
-            HostChoice::Uuids(uuids) => ("Uuids", uuids.join(",")),
-            HostChoice::Selector(selector) => ("Selector", selector.to_owned()),
-        };
         let labels = ("Labels", label::change_json(change));
         let replace = ("Replace", change.replaces.to_string());
-        self.call("SetHostLabels", &[hosts, labels, replace]).await
+        self.call("SetHostLabels", &[hosts.param(), labels, replace])
+            .await
     }
 
     /// Forgets a host: its agent is refused from now on.

@@ -272,8 +272,16 @@ pub(super) async fn install_status(call: &Call<'_>) -> Result<DescribeAgentInsta
 
 /// `PreviewTargets`.
 pub(super) async fn preview_targets(call: &Call<'_>) -> Result<PreviewTargets, Error> {
-    let selector = call.selector()?;
-    let preview = call.app.resolver.preview(selector.as_ref()).await?;
+    let (selector, uuids) = (call.selector()?, call.uuids()?);
+    let resolver = &call.app.resolver;
+    let preview = match selector {
+        Some(_) if !uuids.is_empty() => {
+            let help = "says which hosts, and so does Selector: give one of them";
+            return Err(Fault::invalid("Uuids", help).into());
+        }
+        None if !uuids.is_empty() => resolver.preview_named(&uuids).await?,
+        selector => resolver.preview(selector.as_ref()).await?,
+    };
     let target = |it: &store::Host| Target {
         uuid: it.uuid.to_string(),
         name: it.name.clone(),

@@ -127,6 +127,20 @@ impl Resolver {
         Ok(Preview { unknown, ..preview })
     }
 
+    /// What naming these hosts means now.
+    pub(crate) async fn preview_named(&self, uuids: &[HostUuid]) -> Result<Preview, Error> {
+        let numbers = self.named(uuids).await?;
+        let online = |it: &&HostNo| self.engine.sessions.is_online(**it);
+        let online = numbers.iter().filter(online).count();
+        let first = numbers.get(..SAMPLE).unwrap_or(&numbers);
+        Ok(Preview {
+            hosts: u64::try_from(numbers.len()).unwrap_or(u64::MAX),
+            online: u64::try_from(online).unwrap_or(u64::MAX),
+            unknown: 0,
+            sample: self.store.host_get_many(first).await?,
+        })
+    }
+
     /// Looks at every host, oldest first, and hands over those that match and whether each is online.
     /// Returns of how many others that cannot be told.
     async fn select(

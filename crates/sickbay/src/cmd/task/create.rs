@@ -1,8 +1,11 @@
 //! `sickbay task create`.
 
-use client::{Client, NewTask};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use client::{Client, HostChoice, NewTask};
 use model::{TaskId, TaskType};
-use protocol::api::param::TaskParam;
+use protocol::api::param::{Targets, TaskParam};
 use protocol::api::task::GenerateOnceTask;
 use protocol::work::{OpsWork, Work};
 use serde_json::{Map, Value, json};
@@ -26,8 +29,11 @@ pub(crate) struct Args {
     /// A host; give it again for more
     #[arg(long = "host", value_name = "UUID")]
     hosts: Vec<String>,
+    /// The hosts that a file names, one uuid a line; `-`: standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "selector")]
+    hosts_file: Option<PathBuf>,
     /// All hosts that are enrolled
-    #[arg(long, conflicts_with_all = ["hosts", "selector"])]
+    #[arg(long, conflicts_with_all = ["hosts", "hosts_file", "selector"])]
     all: bool,
     /// The hosts that match now, such as 'os = debian and not status = offline'; keys: arch, group, ip, kernel, label.KEY,
     /// name, os, status, uuid, version, and of the last inventory account.name, kernel.module, package(NAME), package.name, port,
@@ -37,12 +43,12 @@ pub(crate) struct Args {
     /// Run a runbook instead of a command: one of `sickbay runbook list`, or a file of your own; -p gives its parameters
     #[arg(long, value_name = "NAME", conflicts_with = "fix")]
     runbook: Option<String>,
-    /// Create nothing: say which hosts the selector means now, or what --fix or --runbook would run
+    /// Create nothing: say which hosts are meant now, and what --fix or --runbook would run
     #[arg(long, conflicts_with_all = ["watch", "wait"])]
     dry_run: bool,
     /// Run the command of this fix, or of this cause's first fix that has one, on exactly the hosts where a check found the need;
     /// codes: `sickbay explain`
-    #[arg(long, value_name = "CODE", requires = "from_task", value_parser = fix::wanted, conflicts_with_all = ["hosts", "all", "selector"])]
+    #[arg(long, value_name = "CODE", requires = "from_task", value_parser = fix::wanted, conflicts_with_all = ["hosts", "hosts_file", "all", "selector"])]
     fix: Option<fix::Wanted>,
     /// The check, with --fix
     #[arg(long, value_name = "TASK", requires = "fix")]
@@ -82,28 +88,42 @@ pub(crate) struct Args {
     wait: bool,
 }
 
-pub(super) async fn run(args: Args, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) async fn run(mut args: Args, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
     if let (Some(wanted), Some(from)) = (args.fix, args.from_task) {
         return mend(args, wanted, from, client, ui).await;
     }
+    if let Some(file) = &args.hosts_file {
+        args.hosts.extend(hosts_of(file)?);
+    }
     let param = param(&args)?;
     let parsed = TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
-    if let (Work::Ops(work), Some(_), true) = (&parsed.work, &args.runbook, args.dry_run) {
-        would_run(work, ui);
-        return match &args.selector {
-            Some(selector) => preview(selector, client, ui).await,
-            None => Ok(Exit::Success),
-        };
-    }
-    match (&args.selector, args.dry_run) {
-        (Some(selector), true) => return preview(selector, client, ui).await,
-        (None, true) => {
-            let why = "--dry-run says what --selector, --fix or --runbook would mean";
-            return Err(Usage(why.to_owned()).into());
+    if args.dry_run {
+        if let (Work::Ops(work), Some(_)) = (&parsed.work, &args.runbook) {
+            would_run(work, ui);
         }
-        (_, false) => {}
+        return preview(&parsed.hosts, &args, client, ui).await;
     }
     create(&args, param, client, ui).await
+}
+
+/// The uuids that a file names; what follows a `#` is a remark.
+fn hosts_of(file: &Path) -> anyhow::Result<Vec<String>> {
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.with_context(|| format!("`{}` cannot be read", file.display()))?;
+    let lines = text.lines().filter_map(|it| it.split('#').next());
+    let hosts: Vec<String> = lines
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if hosts.is_empty() {
+        return Err(Usage(format!("`{}` names no host", file.display())).into());
+    }
+    Ok(hosts)
 }
 
 /// Creates one task, and follows it if asked to.
@@ -189,11 +209,28 @@ pub(super) async fn created_task(
     watch::run(created.task_id.parse()?, manner, client, ui).await
 }
 
-async fn preview(selector: &str, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
-    let preview = client.preview_targets(selector).await?;
+async fn preview(targets: &Targets, args: &Args, client: &Client, ui: &Ui) -> anyhow::Result<Exit> {
+    let uuids: Vec<String>;
+    let choice = match targets {
+        Targets::All => None,
+        Targets::Uuids(named) => {
+            uuids = named.iter().map(ToString::to_string).collect();
+            Some(HostChoice::Uuids(&uuids))
+        }
+        Targets::Selector(_) => selector(args).map(HostChoice::Selector),
+    };
+    let preview = client.preview_targets(choice).await?;
     ui.object(&json!(preview), "TotalCount", || {
         let hosts = count(preview.total_count, "host");
-        let mut text = format!("{hosts} match, {} of them online", preview.online_count);
+        let verb = if preview.total_count == 1 {
+            "is"
+        } else {
+            "are"
+        };
+        let mut text = format!(
+            "{hosts} {verb} meant, {} of them online",
+            preview.online_count
+        );
         if preview.unknown_count > 0 {
             let others = count(preview.unknown_count, "other");
             text.push_str(&format!(
@@ -245,6 +282,13 @@ fn of_runbook(name: &str, params: &mut Vec<(String, String)>) -> Result<Map<Stri
     Ok(object)
 }
 
+/// The selector, as it was written.
+fn selector(args: &Args) -> Option<&str> {
+    let mut given = args.params.iter().filter(|(key, _)| key == "selector");
+    let given = given.next().map(|(_, text)| text.as_str());
+    args.selector.as_deref().or(given)
+}
+
 /// The `Param` of these arguments.
 fn param(args: &Args) -> Result<String, Usage> {
     let mut params = args.params.clone();
@@ -269,7 +313,7 @@ fn param(args: &Args) -> Result<String, Usage> {
     match (says_hosts, names_hosts) {
         (false, false) => {
             return Err(Usage(
-                "on which hosts? Give --host UUID (again for more), --selector EXPRESSION, or --all for every host"
+                "on which hosts? Give --host UUID (again for more), --hosts-file FILE, --selector EXPRESSION, or --all for every host"
                     .to_owned(),
             ));
         }
@@ -284,7 +328,8 @@ fn param(args: &Args) -> Result<String, Usage> {
         object.insert("selector".to_owned(), json!(selector));
     }
     if !args.hosts.is_empty() {
-        object.insert("uuids".to_owned(), json!(args.hosts));
+        // Shorter than a list where they are many.
+        object.insert("uuids".to_owned(), json!(args.hosts.join(",")));
     }
     for (option, key, given) in [
         ("--timeout", "timeoutSeconds", args.timeout),
@@ -360,6 +405,7 @@ mod tests {
         Args {
             task_type: TaskType::ClientDevOps,
             hosts: hosts.iter().map(|it| (*it).to_owned()).collect(),
+            hosts_file: None,
             all,
             selector: None,
             runbook: None,
@@ -402,7 +448,7 @@ mod tests {
         let read = |args: &Args| -> Value { serde_json::from_str(&param(args).unwrap()).unwrap() };
         assert_eq!(
             read(&args(&["b", "a"], false, &[("command", "uptime")])),
-            json!({"uuids": ["b", "a"], "command": "uptime", "timeoutSeconds": 60})
+            json!({"uuids": "b,a", "command": "uptime", "timeoutSeconds": 60})
         );
         assert_eq!(
             read(&args(&[], true, &[("mode", "2")])),
