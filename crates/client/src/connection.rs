@@ -35,11 +35,26 @@ pub(crate) async fn connect(
         };
         let name = ServerName::try_from(endpoint.host.clone())?;
         let connector = TlsConnector::from(Arc::clone(config));
-        start(connector.connect(name, stream).await?).await
+        let stream = connector.connect(name, stream).await;
+        start(stream.map_err(|error| no_tls(error, endpoint))?).await
     };
     tokio::time::timeout(Duration::from_millis(CONNECT_MS_MAX), connecting)
         .await
         .map_err(|_| format!("no connection stood within {CONNECT_MS_MAX} ms"))?
+}
+
+/// What a handshake failed of; who answers in plain HTTP gives no other sign of it.
+fn no_tls(error: std::io::Error, endpoint: &Endpoint) -> Source {
+    use rustls::{Error, InvalidMessage};
+    let said = error.get_ref().and_then(|it| it.downcast_ref::<Error>());
+    match said {
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => format!(
+            "the server speaks no TLS there, but plain HTTP perhaps: is it http://{}?",
+            endpoint.authority()
+        )
+        .into(),
+        _ => error.into(),
+    }
 }
 
 async fn start<S>(stream: S) -> Result<Sender, Source>

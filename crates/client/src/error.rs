@@ -76,6 +76,18 @@ pub struct Refusal {
     pub message: String,
     /// Under which the server's log has the request.
     pub request_id: String,
+    /// Who lacked which permission.
+    pub access_denied_detail: Option<Box<Denied>>,
+}
+
+/// Who lacked which permission.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Denied {
+    /// What was asked, as policies spell it.
+    pub auth_action: String,
+    /// Who asked.
+    pub auth_principal_display_name: String,
 }
 
 impl fmt::Display for Refusal {
@@ -85,7 +97,12 @@ impl fmt::Display for Refusal {
             Some((sentence, _)) => sentence,
             None => self.message.lines().next().unwrap_or_default(),
         };
-        write!(f, "{sentence} ({}, request {})", self.code, self.request_id)
+        f.write_str(sentence)?;
+        if let Some(denied) = &self.access_denied_detail {
+            let who = &denied.auth_principal_display_name;
+            write!(f, ": {who} lacks {}", denied.auth_action)?;
+        }
+        write!(f, " ({}, request {})", self.code, self.request_id)
     }
 }
 
@@ -203,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lacking_permission_is_named() {
+        let body = br#"{"Code":"NoPermission","Message":"caller has no permission","RequestId":"R",
+            "AccessDeniedDetail":{"AuthAction":"sickbay:RemoveHost","AuthPrincipalDisplayName":"ann"}}"#;
+        assert_eq!(
+            Error::from_answer(403, None, body).to_string(),
+            "not permitted: caller has no permission: ann lacks sickbay:RemoveHost (NoPermission, request R)"
+        );
+    }
+
+    #[test]
     fn only_what_may_succeed_later_is_repeated_and_not_forever() {
         let throttled = error(400, "Throttling");
         assert_eq!(throttled.retry_pause(0), Some(Duration::from_millis(200)));
@@ -222,6 +249,7 @@ mod tests {
             message: "Specified signature does not match our calculation. server StringToSign is [`a\nb`]"
                 .to_owned(),
             request_id: "R".to_owned(),
+            ..Refusal::default()
         };
         assert_eq!(
             Error::NotAuthenticated(refusal).to_string(),

@@ -215,6 +215,55 @@ async fn pages_are_walked_to_the_last() {
 }
 
 #[tokio::test]
+async fn a_server_that_speaks_plain_http_where_tls_is_expected_is_said_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let refusal = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        let greeting = stream.read(&mut [0; 4_096]).await.unwrap();
+        assert_ne!(greeting, 0);
+    });
+    let client = Client::new(Config {
+        endpoint: format!("https://{address}").parse().unwrap(),
+        access_key_id: "id".to_owned(),
+        access_key_secret: "secret".to_owned(),
+        security_token: None,
+        pin: Some(protocol::tls::Fingerprint::of(b"any")),
+    });
+    let error = client.unwrap().users().await.unwrap_err();
+    let Error::Unreachable { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    let said = source.to_string();
+    assert!(said.contains(&format!("http://{address}")), "{said}");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_known_by_its_token_is_asked_again_until_it_is_answered() {
+    let replies = [Reply::Close, Reply::Answer(200, "", OK), Reply::Close];
+    let (client, server) = serve(replies).await;
+    let new = crate::NewTask {
+        task_type: model::TaskType::ClientDevOps,
+        param: "{}".to_owned(),
+        source: None,
+    };
+    client.create_task(&new).await.unwrap();
+    let id = "0123456789ab01020304050600000000".parse().unwrap();
+    let lost = client.rerun_task(id, &[], &[], &[]).await.unwrap_err();
+    assert!(
+        matches!(lost, Error::Interrupted { .. }),
+        "it may have been done, though nobody is there any more: {lost:?}"
+    );
+    let seen = server.await.unwrap();
+    assert_eq!(seen[0].body, seen[1].body, "the same token");
+    assert!(seen[0].body.contains("clientToken"), "{}", seen[0].body);
+    assert!(seen[2].body.contains("ClientToken="), "{}", seen[2].body);
+}
+
+#[tokio::test]
 async fn what_is_no_answer_of_the_api_is_said_to_be_none() {
     let replies = [
         Reply::Answer(200, "", "<html>"),
