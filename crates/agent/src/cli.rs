@@ -221,7 +221,11 @@ async fn enrol(args: EnrolArgs) -> Result<u8, Failure> {
     let route = Route::new(args.server, args.pin).map_err(session::Error::from)?;
     let data = DataDir::new(&args.data);
     let identity = session::enrol(&data, &route, &args.install_code, args.force).await?;
-    say("enrolled; now start the agent: `sickbay-agent run`, or its service");
+    let there = args.data.display();
+    say(&match args.data == Path::new(DATA_DIR) {
+        true => "enrolled; now start the agent: `sickbay-agent run`, or its service".to_owned(),
+        false => format!("enrolled; now start the agent: `sickbay-agent run --data {there}`"),
+    });
     write(identity.host_uuid.as_str());
     Ok(0)
 }

@@ -52,6 +52,18 @@ pub enum Error {
          a node on PostgreSQL", path = .0.display()
     )]
     FileThere(PathBuf),
+    /// The file.
+    #[error(
+        "`{path}` is damaged: keep it, restore the last backup, and look after the disk (docs/operations.md, \
+         When something is damaged)", path = .path.display()
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// How.
+        #[source]
+        source: store::Error,
+    },
     /// The store itself.
     #[error("the store does not open")]
     Store(#[from] store::Error),
@@ -70,7 +82,14 @@ pub(crate) fn noted(data: &Path) -> Result<Option<String>, Error> {
 /// Opens the store of `data`. Waits for the server: not to be called where asynchronous work runs.
 pub(crate) fn open(database: &Database, data: &Path) -> Result<Arc<dyn Store>, Error> {
     match (database, noted(data)?) {
-        (Database::File, None) => Ok(Arc::new(SqliteStore::open(data)?)),
+        (Database::File, None) => match SqliteStore::open(data) {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(source @ store::Error::Corrupt(_)) => Err(Error::Damaged {
+                path: data.join(FILE),
+                source,
+            }),
+            Err(error) => Err(error.into()),
+        },
         (Database::File, Some(url)) => Err(Error::Elsewhere {
             path: data.to_owned(),
             url,
@@ -117,6 +136,18 @@ mod tests {
         drop(open(&file, folder.path()).unwrap());
         let refused = open(&server, folder.path()).map(drop).unwrap_err();
         assert!(matches!(refused, Error::FileThere(_)), "{refused}");
+
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(
+            folder.path().join(FILE),
+            "no database, but long enough".repeat(99),
+        )
+        .unwrap();
+        let damaged = open(&file, folder.path()).map(drop).unwrap_err();
+        assert!(
+            damaged.to_string().contains("restore the last backup"),
+            "{damaged}"
+        );
 
         let folder = tempfile::tempdir().unwrap();
         let refused = open(&server, folder.path()).map(drop).unwrap_err();

@@ -31,6 +31,8 @@ pub(crate) use sessions::{Line, Session, Sessions};
 const ROUND: Duration = Duration::from_secs(1);
 /// How often everything that waits is looked at, in ms, though nothing says that it must be.
 const SWEEP_MS: i64 = 15_000;
+/// How often it is said that rounds fail, while they do, in ms.
+const FAILING_MS: i64 = 60_000;
 /// Leaves that are taken in one commit.
 const PART: usize = 4_000;
 /// Orders that are signed and sent before others have their turn.
@@ -80,6 +82,8 @@ impl Engine {
     /// Runs rounds until `shutdown`.
     pub(crate) async fn run(&self, shutdown: CancellationToken) {
         let mut swept_at = UnixMillis::default();
+        // When it was last said that rounds fail.
+        let mut said_at = None;
         loop {
             let woken = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -90,15 +94,23 @@ impl Engine {
             let now = self.clock.now();
             let sweep = woken || now.since(swept_at).abs() >= SWEEP_MS;
             match self.round(sweep).await {
-                Ok(()) if sweep => swept_at = now,
-                Ok(()) => {}
-                Err(error) => {
+                Ok(()) => {
+                    if sweep {
+                        swept_at = now;
+                    }
+                    if said_at.take().is_some() {
+                        tracing::info!("the rounds of the engine succeed again");
+                    }
+                }
+                Err(error) if said_at.is_none_or(|at| now.since(at).abs() >= FAILING_MS) => {
+                    said_at = Some(now);
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(
                         error,
-                        "a round of the engine failed; the next one tries again"
+                        "a round of the engine failed; the next ones try again every second"
                     );
                 }
+                Err(_) => {}
             }
         }
     }

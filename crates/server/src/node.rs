@@ -141,6 +141,7 @@ impl Node {
             .map(|source| Certificate::open(source, data, &sealer, &clock))
             .transpose()
             .map_err(file("the certificate", "tls"))?;
+        warn_of_readers(data);
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Error::Listen(options.listen, error))?;
@@ -276,6 +277,19 @@ pub(crate) fn prepare(data: &Path) -> Result<std::fs::File, Error> {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(data.to_owned())),
         Err(std::fs::TryLockError::Error(error)) => Err(wrong(error)),
+    }
+}
+
+/// Says which secrets others than their owner may read.
+fn warn_of_readers(data: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for name in [database::FILE, SECRET_KEY, "root-key.json", "tls/key.pem"] {
+        let path = data.join(name);
+        let mode = path.metadata().map_or(0, |it| it.permissions().mode());
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            tracing::warn!(%path, "others than its owner may read a secret: chmod go-rwx");
+        }
     }
 }
 

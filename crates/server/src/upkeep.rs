@@ -37,6 +37,9 @@ pub enum Error {
     /// There is no database.
     #[error("`{path}` holds no {FILE}, and belongs to no other database", path = .0.display())]
     Nothing(PathBuf),
+    /// It belongs to an agent.
+    #[error("`{path}` is the data directory of an agent: give that of a node", path = .0.display())]
+    Agent(PathBuf),
     /// What opens the database's secrets is missing.
     #[error(
         "`{path}` holds no {SECRET_KEY}: without it no node starts on its database, and no access key works",
@@ -104,6 +107,9 @@ pub enum CopiedDatabase {
 /// # Errors
 /// There is no store, it is in use, or the database as a whole does not read.
 pub fn verify(data: &Path, server: Option<&PostgresUrl>) -> Result<Vec<String>, Error> {
+    if data.join("identity.json").exists() && !data.join(FILE).exists() {
+        return Err(Error::Agent(data.to_owned()));
+    }
     let _lock = node_lock(data)?;
     database::verify_closed(data, server).map_err(|source| of_database(data, source))
 }
@@ -464,6 +470,10 @@ mod tests {
         let lock = node::prepare(folder.path()).unwrap();
         let used = verify(folder.path(), None).unwrap_err();
         assert!(matches!(used, Error::InUse(_)), "{used}");
+        fs::write(folder.path().join("identity.json"), "{}").unwrap();
+        let other = verify(folder.path(), None).unwrap_err();
+        assert!(matches!(other, Error::Agent(_)), "{other}");
+        fs::remove_file(folder.path().join("identity.json")).unwrap();
         drop(lock);
         let free = verify(folder.path(), None).unwrap_err();
         assert!(matches!(free, Error::Nothing(_)), "{free}");

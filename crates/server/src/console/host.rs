@@ -65,7 +65,7 @@ pub(super) async fn page(visitor: Visitor, Path(uuid): Path<String>) -> Answer {
             div { dt { (w.memory()) } dd { (host.memory.unwrap_or_default()) " MiB" } }
             div { dt { (w.version()) } dd { (text(&host.client_version)) } }
             div { dt { (w.enrolled()) } dd { (moment(host.create_time, visitor.now(), look.language)) } }
-            @if let Some(at) = host.last_login_timestamp { div { dt { (w.last_contact()) } dd { (moment(at, visitor.now(), look.language)) } } }
+            @if let Some(at) = host.last_login_timestamp.filter(|_| host.client_status != "online") { div { dt { (w.last_contact()) } dd { (moment(at, visitor.now(), look.language)) } } }
             div { dt { (w.labels()) } dd { @for (key, value) in &host.labels { span.label { (key) "=" (value) } " " } } }
         }
         @if !unfinished.once_tasks.is_empty() {

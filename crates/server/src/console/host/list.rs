@@ -77,7 +77,7 @@ fn table(hosts: &[Instance], visitor: &Visitor, all: bool) -> Markup {
                 td { (it.os_name.as_deref().unwrap_or_default()) }
                 td { @for (key, value) in &it.labels { span.label { (key) "=" (value) } " " } }
                 td { (it.client_version.as_deref().unwrap_or_default()) }
-                td { @if let Some(at) = it.last_login_timestamp { (moment(at, visitor.now(), language)) } }
+                td { @if let Some(at) = it.last_login_timestamp.filter(|_| it.client_status != "online") { (moment(at, visitor.now(), language)) } }
             } } }
         } }
     }
