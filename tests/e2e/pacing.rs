@@ -50,7 +50,7 @@ async fn waves_wait_for_one_another_across_a_crash_and_say_so() {
         say.count()
     };
     assert_eq!(says("paced: wave 2 of 2"), 2, "{waiting:?}");
-    assert_eq!(says("host offline since"), 1, "{waiting:?}");
+    assert_eq!(says("host offline: not back since"), 1, "{waiting:?}");
 
     gate.open();
     let done = server

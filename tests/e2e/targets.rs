@@ -132,14 +132,9 @@ async fn a_task_is_done_again_once_for_one_token() {
     let root = server.create(ClientDevOps, param).await;
     server.ended(&root).await;
     let rerun = async |more: &[(&str, &str)]| {
-        let params = [
-            [("TaskId", root.as_str()), ("ClientToken", "once")].as_slice(),
-            more,
-        ];
-        server
-            .request("RerunOnceTask", &params.concat())
-            .send()
-            .await
+        let mut params = vec![("TaskId", root.as_str()), ("ClientToken", "once")];
+        params.extend(more);
+        server.request("RerunOnceTask", &params).send().await
     };
     let first = rerun(&[]).await.json()["TaskId"].clone();
     server.ended(first.as_str().unwrap()).await;

@@ -126,7 +126,7 @@ mod tests {
 
     /// The certificate of a node that starts on this directory.
     fn started(data: &Path) -> Certificate {
-        let sealer = Arc::new(Sealer::open(&data.join("secret.key")).unwrap());
+        let sealer = Arc::new(Sealer::open(&data.join("secret.key"), false).unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
         Certificate::open(&CertificateSource::Own, data, &sealer, &clock).unwrap()
     }

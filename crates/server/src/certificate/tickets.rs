@@ -104,7 +104,7 @@ mod tests {
         let file = folder.path().join("key");
         let clock = Arc::new(SetClock::default());
         let started = |certificate: &[u8]| {
-            let sealer = Arc::new(Sealer::open(&file).unwrap());
+            let sealer = Arc::new(Sealer::open(&file, false).unwrap());
             let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(&clock);
             Tickets::new(sealer, clock, Fingerprint::of(certificate))
         };

@@ -158,7 +158,7 @@ fn what(members: &mut Members) -> Result<(String, Option<String>), Fault> {
         }
         (Some(command), None) if !command.trim().is_empty() => Ok((command, None)),
         (_, None) => Err(illegal(
-            "command is missing: what is to be run? (or script, or runbook)",
+            "command is missing: say what is to be run (or give script, or runbook)",
         )),
     }
 }
