@@ -12,6 +12,7 @@
 #![expect(missing_docs, reason = "the names of the cases are sentences")]
 
 mod access;
+mod audit;
 mod drop;
 mod host;
 mod leaf;
@@ -26,6 +27,7 @@ mod snapshot;
 use model::{Event, Reason, RootId, Said, TaskType, UnixMillis, Verdict};
 
 pub use self::access::*;
+pub use self::audit::*;
 pub use self::drop::*;
 pub use self::host::*;
 pub use self::leaf::*;
@@ -83,6 +85,7 @@ macro_rules! store_conformance {
             the_last_list_of_a_host_is_kept_with_its_result
             install_codes_are_kept_newest_first
             users_have_keys_and_policies
+            the_audit_log_is_a_chain_across_restarts
             tokens_expire_and_go_with_their_user
             a_setting_is_stored_only_once
             a_nonce_is_used_once_even_across_a_restart

@@ -5,6 +5,7 @@
 //! fold in the same transaction. No call reads a clock or makes an id: both are arguments.
 
 mod access;
+mod audit;
 mod error;
 mod fold;
 mod host;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use model::{AssetItem, Event, HostUuid, LabelChange, LeafId, RootId, UnixMillis};
 
 pub use access::{AccessKey, Policy, Token, User};
+pub use audit::{AUDIT_DIGEST_BYTES, AuditEntry, AuditQuery, NewAudit, audit_digest};
 pub use error::{Error, Source};
 pub use host::{Host, HostFilter, HostMatch, HostNo, NewHost};
 pub use install_code::InstallCode;
@@ -204,6 +206,12 @@ pub trait Store: Send + Sync + 'static {
         expires_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<bool, Error>;
+
+    /// Adds entries to the audit log, in this order. Their times never go back: one that would gets the time of the one
+    /// before it.
+    async fn audit_append(&self, entries: Vec<NewAudit>) -> Result<(), Error>;
+    /// Entries of the audit log, newest first.
+    async fn audit_page(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error>;
 
     /// A small value that the node keeps across restarts, such as a sealed key.
     async fn setting_get(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;

@@ -6,6 +6,7 @@
 mod access;
 mod active;
 mod answer;
+mod audit;
 mod batch;
 mod calls;
 pub(crate) mod db;

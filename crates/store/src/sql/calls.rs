@@ -12,13 +12,13 @@ use super::batch::Batch;
 use super::task::View;
 use super::writer::{Message, Weight};
 use super::{
-    Length, ONE, SqlStore, access, answer, host, install_code, leaf, retention, setting, snapshot,
-    task, verify,
+    Length, ONE, SqlStore, access, answer, audit, host, install_code, leaf, retention, setting,
+    snapshot, task, verify,
 };
 use crate::{
-    AccessKey, Applied, Created, Dropped, Error, Host, HostFilter, HostNo, InstallCode, Leaf,
-    LeafEvent, LeafQuery, LeafSlot, NewHost, NewRoot, OutcomeGroup, Page, PageRequest, Policy,
-    Root, RootQuery, Snapshot, Store, Token, User,
+    AccessKey, Applied, AuditEntry, AuditQuery, Created, Dropped, Error, Host, HostFilter, HostNo,
+    InstallCode, Leaf, LeafEvent, LeafQuery, LeafSlot, NewAudit, NewHost, NewRoot, OutcomeGroup,
+    Page, PageRequest, Policy, Root, RootQuery, Snapshot, Store, Token, User,
 };
 
 /// Answers up to this many are read where they are asked for.
@@ -397,6 +397,14 @@ impl<D: 'static> Store for SqlStore<D> {
     ) -> Result<bool, Error> {
         self.change(move |tx| setting::nonce_burn(tx, &hash, expires_at, now))
             .await
+    }
+
+    async fn audit_append(&self, entries: Vec<NewAudit>) -> Result<(), Error> {
+        self.change(move |tx| audit::append(tx, &entries)).await
+    }
+
+    async fn audit_page(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error> {
+        self.query(move |tx| audit::page(tx, &query)).await
     }
 
     async fn setting_get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {

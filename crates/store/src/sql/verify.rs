@@ -11,7 +11,7 @@ use super::answer::Answers;
 use super::batch::Batch;
 use super::db::{Db, params};
 use super::task::{self, RootRow};
-use super::{outcome, rank_count, retention, segment, snapshot};
+use super::{audit, outcome, rank_count, retention, segment, snapshot};
 use crate::Error;
 use crate::fold::{Fold, Slot};
 use crate::journal::{self, Block};
@@ -136,6 +136,7 @@ pub(crate) fn file(tx: &dyn Db) -> Result<Vec<String>, Error> {
     }
     lines.extend(rank_count::check(tx)?);
     lines.extend(snapshot::check(tx)?);
+    lines.extend(audit::verify(tx)?);
     let orphans = tx.number(
         "SELECT count(*) FROM journal WHERE root_no >= ? AND root_no NOT IN (SELECT no FROM root)",
         params![floor],

@@ -173,6 +173,19 @@ CREATE INDEX token_expires ON token(expires_ms);
 CREATE TABLE nonce (hash BYTEA PRIMARY KEY, expires_ms BIGINT NOT NULL);
 CREATE INDEX nonce_expires ON nonce(expires_ms);
 
+-- Who asked for what: each entry's digest covers all of it and the digest of the entry before it.
+CREATE TABLE audit (
+  no BIGINT PRIMARY KEY,
+  at_ms BIGINT NOT NULL,
+  "user" TEXT COLLATE "C" NOT NULL,
+  action TEXT COLLATE "C" NOT NULL,
+  text TEXT COLLATE "C" NOT NULL,
+  digest BYTEA NOT NULL
+);
+CREATE INDEX audit_user ON audit("user", no);
+CREATE INDEX audit_at ON audit(at_ms, no);
+CREATE INDEX audit_action ON audit(action, no);
+
 CREATE TABLE setting (name TEXT COLLATE "C" PRIMARY KEY, value BYTEA NOT NULL);
 -- One row that is rewritten to see whether writing works.
 CREATE TABLE pulse (beats BIGINT NOT NULL);

@@ -168,6 +168,19 @@ CREATE INDEX token_expires ON token(expires_ms);
 CREATE TABLE nonce (hash BLOB PRIMARY KEY, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX nonce_expires ON nonce(expires_ms);
 
+-- Who asked for what: each entry's digest covers all of it and the digest of the entry before it.
+CREATE TABLE audit (
+  no INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  "user" TEXT NOT NULL,
+  action TEXT NOT NULL,
+  text TEXT NOT NULL,
+  digest BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_user ON audit("user", no);
+CREATE INDEX audit_at ON audit(at_ms, no);
+CREATE INDEX audit_action ON audit(action, no);
+
 CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 -- One row that is rewritten to see whether writing works.
 CREATE TABLE pulse (beats INTEGER NOT NULL) STRICT;
