@@ -12,6 +12,7 @@ mod access;
 mod admin;
 mod agent_doors;
 mod assets;
+mod audit;
 mod chaos;
 mod check;
 mod cli;

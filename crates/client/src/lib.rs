@@ -4,6 +4,7 @@
 //! person in front of it. Used by the operator's command line, by tests and by the bench.
 
 mod access;
+mod audit;
 mod client;
 mod connection;
 mod download;
@@ -14,6 +15,7 @@ mod pages;
 mod problem;
 mod task;
 
+pub use audit::AuditFilter;
 pub use client::{Client, Config};
 pub use error::{Error, Refusal};
 pub use host::{HostChoice, HostQuery};

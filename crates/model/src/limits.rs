@@ -295,6 +295,8 @@ pub const CODE_ENROLMENTS_PER_MINUTE: i64 = 6_000;
 pub const ADDRESS_CHECKERS_PER_MINUTE: i64 = 120;
 /// Attempts to sign in at the console from one address.
 pub const ADDRESS_SIGN_INS_PER_MINUTE: i64 = 20;
+/// Kinds of requests that the audit log counts apart within a minute.
+pub const AUDIT_COUNTED_MAX: usize = 10_000;
 /// How long a session of the console lasts, in s.
 pub const CONSOLE_SESSION_SECONDS: i64 = 12 * 3_600;
 /// Addresses or codes whose rate is remembered at once; beyond, others are refused.

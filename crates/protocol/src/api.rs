@@ -5,6 +5,7 @@
 //! absent members for unknown. What Sickbay adds of its own is marked "ours". Filled by the front door, read by the client.
 
 pub mod access;
+pub mod audit;
 pub mod host;
 pub mod install_code;
 pub mod label;

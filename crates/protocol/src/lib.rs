@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod api;
 pub mod asset;
+pub mod audit;
 pub mod clean;
 pub mod endpoint;
 pub mod error;

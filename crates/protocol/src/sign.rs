@@ -142,6 +142,17 @@ pub enum Credential {
     },
 }
 
+impl Credential {
+    /// The access key id that is claimed; empty if there is none.
+    #[must_use]
+    pub fn claimed(&self) -> &str {
+        match self {
+            Self::Key { id, .. } => id,
+            Self::Anonymous | Self::Bearer(_) => "",
+        }
+    }
+}
+
 /// The common parameters of a request. Nothing in it is proven before [`Presented::verify`].
 #[derive(Clone, Debug)]
 pub struct Presented {

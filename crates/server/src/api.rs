@@ -5,6 +5,7 @@
 //! version and action, permission, parameters.
 
 mod access;
+mod audit;
 mod call;
 mod collect;
 mod host;
@@ -85,6 +86,7 @@ operations! {
     "GetLastOnceTaskInfo", CLOUD, task::last_info;
     "GetOnceTaskResultInfo", CLOUD, task::result_info;
     "GetServerInfo", OURS, host::server_info;
+    "ListAuditEntries", OURS, audit::list;
     "ListUnfinishedOnceTask", CLOUD, task::unfinished;
     "ListUsers", OURS, access::user_list;
     "ModifyPushAllTask", CLOUD, collect::push;
@@ -172,7 +174,16 @@ async fn answer(
     let presented = Presented::read(raw, &params)?;
     reply.format = presented.format;
     reply.action.clone_from(&presented.action);
-    let caller = app.auth.authenticate(raw, &params, &presented).await?;
+    let caller = match app.auth.authenticate(raw, &params, &presented).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            let claimed = presented.credential.claimed();
+            let (source, outcome) = (peer.address.to_string(), error.fault.code.wire());
+            app.audit
+                .refused(&presented.action, claimed, &source, "api", outcome);
+            return Err(error);
+        }
+    };
     if presented.version != VERSION {
         return Err(Code::InvalidVersion.into());
     }
@@ -185,6 +196,7 @@ async fn answer(
         params: &params,
         nonce: presented.nonce.as_deref(),
         request_id: &reply.request_id,
+        door: "api",
     };
     asked.answer().await
 }
@@ -207,11 +219,19 @@ pub(crate) struct Asked<'a> {
     pub(crate) nonce: Option<&'a str>,
     /// The id of this request.
     pub(crate) request_id: &'a str,
+    /// Which door it came through, for the audit log.
+    pub(crate) door: &'static str,
 }
 
 impl Asked<'_> {
-    /// Asks the policies, and answers; see [`members`].
+    /// Asks the policies, answers, and takes the request up into the audit log; see [`members`].
     async fn answer(&self) -> Result<Bytes, Error> {
+        let answered = self.carry_out().await;
+        self.audit(&answered).await;
+        answered
+    }
+
+    async fn carry_out(&self) -> Result<Bytes, Error> {
         let app = self.app;
         let operation = OPERATIONS.iter().find(|(name, _)| *name == self.action);
         let (name, services) = operation.ok_or(Code::InvalidActionNotFound)?;

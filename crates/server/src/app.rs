@@ -15,6 +15,7 @@ use crate::download::Readiness;
 use crate::engine::{Engine, Signer};
 use crate::gateway::Gateway;
 use crate::service::access::Access;
+use crate::service::audit::Audit;
 use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
 use crate::service::property::Properties;
@@ -40,6 +41,7 @@ pub(crate) struct Services {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth: Auth,
     pub(crate) access: Access,
+    pub(crate) audit: Audit,
     pub(crate) tasks: Tasks,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) hosts: Hosts,

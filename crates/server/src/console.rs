@@ -4,6 +4,7 @@
 //! is asked once, in one place, and what can be done here can be done by the API. Knows no service and no store.
 
 mod asset;
+mod audit;
 mod host;
 mod leaf;
 mod new_task;
@@ -47,6 +48,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/leaves/{id}", get(leaf::page))
         .route("/hosts", get(host::list::page))
         .route("/hosts/{uuid}", get(host::page))
+        .route("/audit", get(audit::page))
         .route("/causes", get(problem::list))
         .route("/causes/{code}", get(problem::page))
         .route("/assets/{name}", get(asset::file));

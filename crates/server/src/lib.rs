@@ -26,4 +26,4 @@ pub use certificate::CertificateSource;
 pub use database::{Database, Error as DatabaseError};
 pub use node::{Error, Node, Options};
 pub use retention::Retention;
-pub use store::{PostgresUrl, UrlError};
+pub use store::{AUDIT_DIGEST_BYTES, NewAudit, PostgresUrl, UrlError, audit_digest};

@@ -26,6 +26,7 @@ use crate::gateway::{Gateway, agent_door, plain};
 use crate::listen::Tls;
 use crate::retention::{Keeper, Retention};
 use crate::service::access::Access;
+use crate::service::audit::Audit;
 use crate::service::host::Hosts;
 use crate::service::install_code::InstallCodes;
 use crate::service::property::Properties;
@@ -218,6 +219,8 @@ impl Node {
         };
         let until = shutdown.clone();
         tasks.spawn(async move { keeper.run(until).await });
+        let (app_of_audit, until) = (app.clone(), shutdown.clone());
+        tasks.spawn(async move { app_of_audit.audit.run(until).await });
         let close_sessions = app.gateway.shutdown.clone();
         let until = shutdown.clone();
         tasks.spawn(async move {
@@ -243,6 +246,7 @@ impl Node {
             tracing::warn!("some sessions did not end in time");
         }
         tasks.wait().await;
+        app.audit.flush().await;
         app.store.close().await;
     }
 }
@@ -329,6 +333,7 @@ async fn build(
             clock: Arc::clone(&clock),
             sealer: Arc::clone(&sealer),
         },
+        audit: Audit::new(Arc::clone(&store), Arc::clone(&clock)),
         tasks: Tasks {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),

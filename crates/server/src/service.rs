@@ -1,6 +1,7 @@
 //! The living rooms: what the control plane does, in its own words. Knows no HTTP and no SQL.
 
 pub(crate) mod access;
+pub(crate) mod audit;
 mod bundle;
 mod checker;
 mod error;

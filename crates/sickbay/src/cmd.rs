@@ -5,6 +5,7 @@
 mod access;
 mod admin;
 mod api;
+mod audit;
 mod explain;
 mod host;
 mod install_code;
@@ -61,6 +62,9 @@ enum Command {
     /// Manage users, access keys, policies and tokens
     #[command(subcommand)]
     Access(access::Command),
+    /// List who asked for what, and verify that the log of it is whole
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Verify, back up and restore what the control plane stores
     #[command(subcommand)]
     Admin(admin::Command),
@@ -104,6 +108,7 @@ fn run(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
             alone(install_code::run(command, &client, settings.pin(), ui))
         }
         Command::Access(command) => alone(access::run(command, &settings.client()?, ui)),
+        Command::Audit(command) => alone(audit::run(command, settings, ui)),
         Command::Admin(command) => alone(admin::run(command, settings, ui)),
         Command::Problem(command) => alone(problem::run(command, &settings.client()?, ui)),
         Command::Api(args) => alone(api::run(args, &settings.client()?, ui)),
@@ -188,6 +193,8 @@ mod tests {
             "access key disable AK",
             "access policy put ann read --document {}",
             "access token create --bearer",
+            "audit list --user ann --action SignIn --hours 24 --limit 5",
+            "audit verify log.jsonl",
             "problem list --lang zh",
             "explain 2401",
             "explain certificate expired --lang zh",

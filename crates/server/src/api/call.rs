@@ -30,6 +30,11 @@ const COMMON: [&str; 13] = [
     "Version",
 ];
 
+/// Whether a parameter is of every request and not of an operation.
+pub(super) fn is_common(name: &str) -> bool {
+    COMMON.contains(&name)
+}
+
 /// An authorised call.
 pub(crate) struct Call<'a> {
     /// The services.
@@ -93,7 +98,7 @@ impl<'a> Call<'a> {
             });
         }
         for (name, value) in self.params.pairs() {
-            if !COMMON.contains(&name.as_str()) {
+            if !is_common(name) {
                 question.push('\0');
                 question.push_str(name);
                 question.push('=');

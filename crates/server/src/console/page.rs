@@ -25,6 +25,7 @@ pub(super) fn page(visitor: &Visitor, title: &str, place: &str, content: Markup)
                         (link("/console/tasks", w.tasks()))
                         (link("/console/hosts", w.hosts()))
                         (link("/console/causes", w.causes()))
+                        (link("/console/audit", w.audit()))
                     }
                 }
                 div.person {

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use model::limits;
+use protocol::audit::AuditRecord;
 use protocol::params::Params;
 use serde::Deserialize;
 
@@ -15,6 +16,7 @@ use super::visitor::{Form, LANGUAGE, Look, SESSION, THEME, fields_of, same_site}
 use super::words::Words;
 use crate::app::{App, Peer};
 use crate::gateway::Purpose;
+use crate::service::audit::Happened;
 
 /// Where to go afterwards.
 #[derive(Deserialize)]
@@ -80,13 +82,31 @@ pub(super) async fn sign_in(
     let caller = match app.auth.sign_in(key_id, secret).await {
         Ok(caller) if from_us && !caller.is_temporary() => caller,
         Err(error) if error.source.is_some() => return Err(Refusal::of(error, look)),
-        _ => return Ok(refuse(StatusCode::FORBIDDEN, w.sign_in_failed())),
+        refused => {
+            let outcome = refused.map_or_else(|it| it.fault.code.wire(), |_| "refused");
+            let source = peer.address.to_string();
+            app.audit
+                .refused("SignIn", key_id, &source, "console", outcome);
+            return Ok(refuse(StatusCode::FORBIDDEN, w.sign_in_failed()));
+        }
     };
     let made = app
         .access
         .token_add(&caller, limits::CONSOLE_SESSION_SECONDS, "", true)
         .await
         .or_refuse(look)?;
+    let happened = Happened {
+        user: &caller.name,
+        action: "SignIn",
+        record: AuditRecord {
+            access_key_id: key_id.to_owned(),
+            source: peer.address.to_string(),
+            door: "console".to_owned(),
+            outcome: "OK".to_owned(),
+            ..AuditRecord::default()
+        },
+    };
+    app.audit.write(happened).await.or_refuse(look)?;
     tracing::info!(user.name = caller.name, peer.address = %peer.address, "signed in at the console");
     let secure = peer.secure
         || app

@@ -100,6 +100,7 @@ impl Visitor {
             params: &Params::of(params),
             nonce,
             request_id: &self.request_id,
+            door: "console",
         };
         asked.read().await
     }

@@ -28,6 +28,7 @@ words! {
     tasks: "Tasks", "任务";
     hosts: "Hosts", "主机";
     causes: "Causes", "原因";
+    audit: "Audit", "审计";
     new_task: "New task", "新建任务";
     skip: "Skip to content", "跳到内容";
     // The person
@@ -139,6 +140,14 @@ words! {
     ops_title: "Operations command", "运维命令";
     asset_title: "Asset check", "资产检查";
     collection_title: "Asset collection", "资产采集";
+    // Audit
+    user: "User", "用户";
+    action: "Operation", "操作";
+    when: "When", "时间";
+    result: "Result", "结果";
+    from: "From", "来自";
+    about: "About", "详情";
+    older: "Older", "较旧";
     // Overview
     running_now: "Running now", "正在运行";
     recent: "Recent", "最近";
