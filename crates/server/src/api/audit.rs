@@ -1,6 +1,7 @@
 //! The audit log: what goes into it for each request, and how it is asked for.
 
 use axum::body::Bytes;
+use model::limits;
 use protocol::api::audit::{AuditEntry, ListAuditEntries};
 use protocol::audit::AuditRecord;
 use protocol::error::Code;
@@ -13,7 +14,9 @@ use crate::service::audit::Happened;
 
 /// `ListAuditEntries`.
 pub(super) async fn list(call: &Call<'_>) -> Result<ListAuditEntries, Error> {
-    let size = call.page(model::limits::PAGE_SIZE_MAX)?.size;
+    let size = call
+        .page(limits::PAGE_SIZE_MAX, limits::PAGE_SIZE_DEFAULT)?
+        .size;
     let text = |name: &str| call.params.get(name).map(str::to_owned);
     let before = call.params.integer("NextToken")?;
     let query = AuditQuery {
