@@ -26,14 +26,10 @@ const SUBJECTS: [(u16, &str); 8] = [
 ];
 
 /// Causes that no probe and no built-in profile names, and why.
-const UNNAMED: [(Cause, &str); 4] = [
+const UNNAMED: [(Cause, &str); 3] = [
     (
         Cause::OldAgentLeftOver,
         "a second installation that is kept on purpose looks the same; one that runs too is AgentDuplicated",
-    ),
-    (
-        Cause::VersionTooOld,
-        "only the server knows; for lines of a profile",
     ),
     (
         Cause::LicenceExpired,
