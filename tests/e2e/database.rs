@@ -63,7 +63,7 @@ async fn looking_after_it_says_what_is_the_databases_own_job() {
 
     let offline = ["admin", "verify", "--data", data];
     let said = server.sickbay(&offline).await;
-    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(said.code, 7, "{said:?}");
     assert!(said.err.contains("running node"), "{said:?}");
     server.terminate().await;
     let said = server.sickbay(&offline).await;

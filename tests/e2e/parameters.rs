@@ -374,7 +374,7 @@ async fn a_task_that_cannot_be_carried_out_is_not_created() {
         (
             ops,
             json!({"command": "id", "runbook": "restart"}).to_string(),
-            "give the command itself",
+            "leave out command",
         ),
         (check, json!({"problemType": "cold"}).to_string(), "cold"),
         (check, json!({"mode": 3}).to_string(), "mode"),

@@ -233,8 +233,13 @@ async fn enrol(args: EnrolArgs) -> Result<u8, Failure> {
 async fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (policy, holds) = policy_of(args.policy.as_deref(), Path::new(POLICY_FILE))?;
     let cgroups = cgroups_of(args.cgroup.as_deref())?;
+    let limited = cgroups.as_ref().map_or_else(
+        || "commands have no control groups: their processes are limited one by one".to_owned(),
+        Cgroups::summary,
+    );
     let data = DataDir::new(&args.data);
     let mut agent = Agent::open(data, policy, &args.profiles, cgroups)?;
+    tracing::info!("{limited}");
     agent.say_policy(holds);
     agent.run(told_to_stop()?).await;
     Ok(0)
@@ -250,13 +255,6 @@ fn cgroups_of(named: Option<&Path>) -> Result<Option<Cgroups>, Failure> {
             line: format!("--cgroup {}: {error}", dir.display()),
         })?),
     };
-    tracing::info!(
-        "{}",
-        found.as_ref().map_or_else(
-            || "commands have no control groups: their processes are limited one by one".to_owned(),
-            Cgroups::summary
-        )
-    );
     Ok(found)
 }
 

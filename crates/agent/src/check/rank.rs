@@ -162,7 +162,7 @@ fn merged(mut found: Vec<Finding>) -> Vec<Finding> {
         let same = |it: &&mut Finding| {
             it.cause == next.cause
                 && if it.subject == next.subject {
-                    general || it.summary == next.summary
+                    general || it.summary == next.summary || is_one_path(it, &next)
                 } else {
                     !needs_agent(it.cause)
                         && it.summary == next.summary
@@ -187,6 +187,12 @@ fn merged(mut found: Vec<Finding>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether both are about one path: a log's line and a start's last words tell of it in different words.
+fn is_one_path(one: &Finding, other: &Finding) -> bool {
+    let path = |it: &Finding| it.known.get(model::Placeholder::Path.word()).cloned();
+    path(one).is_some() && path(one) == path(other)
 }
 
 /// Whether the summary is the cause's sentence and nothing more concrete.

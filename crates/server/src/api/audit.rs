@@ -15,7 +15,7 @@ use crate::service::audit::Happened;
 /// `ListAuditEntries`.
 pub(super) async fn list(call: &Call<'_>) -> Result<ListAuditEntries, Error> {
     let size = call
-        .page(limits::PAGE_SIZE_MAX, limits::PAGE_SIZE_DEFAULT)?
+        .page(limits::PAGE_SIZE_DEFAULT, limits::PAGE_SIZE_MAX)?
         .size;
     let text = |name: &str| call.params.get(name).map(str::to_owned);
     let before = call.params.integer("NextToken")?;

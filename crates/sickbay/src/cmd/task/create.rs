@@ -7,12 +7,11 @@ use client::{Client, HostChoice, NewTask};
 use model::{TaskId, TaskType};
 use protocol::api::param::{Targets, TaskParam};
 use protocol::api::task::GenerateOnceTask;
-use protocol::work::{OpsWork, Work};
+use protocol::work::Work;
 use serde_json::{Map, Value, json};
 
 use super::fix;
 use super::watch::{self, Manner};
-use crate::cmd::runbook;
 use crate::exit::{Exit, Usage};
 use crate::ui::{Ui, clean_line, count};
 
@@ -99,7 +98,7 @@ pub(super) async fn run(mut args: Args, client: &Client, ui: &Ui) -> anyhow::Res
     let parsed = TaskParam::parse(args.task_type, &param).map_err(|fault| Usage(fault.message))?;
     if args.dry_run {
         if let (Work::Ops(work), Some(_)) = (&parsed.work, &args.runbook) {
-            would_run(work, ui);
+            ops::would_run(work, ui);
         }
         return preview(&parsed.hosts, &args, client, ui).await;
     }
@@ -249,39 +248,6 @@ async fn preview(targets: &Targets, args: &Args, client: &Client, ui: &Ui) -> an
     Ok(Exit::Success)
 }
 
-/// What a runbook is with its values.
-fn would_run(work: &OpsWork, ui: &Ui) {
-    let user = work.run_as.as_deref().unwrap_or("the agent's own user");
-    ui.say(&clean_line(&format!("as {user}:")));
-    for (label, line) in [
-        ("before", work.before.as_deref()),
-        ("runs", Some(work.command.as_str())),
-        ("after", work.after.as_deref()),
-    ] {
-        for line in line.unwrap_or_default().lines() {
-            ui.say(&clean_line(&format!("  {label:<6} │ {line}")));
-        }
-    }
-}
-
-/// The members of `Param` that a runbook is; its parameters are taken out of `params`.
-fn of_runbook(name: &str, params: &mut Vec<(String, String)>) -> Result<Map<String, Value>, Usage> {
-    let found = runbook::find(name)?;
-    let mut parameters = Map::new();
-    for (key, text) in std::mem::take(params) {
-        if !found.book.parameters.contains_key(&key) {
-            params.push((key, text));
-        } else if parameters.insert(key.clone(), json!(text)).is_some() {
-            return Err(Usage(format!("-p {key} is given twice")));
-        }
-    }
-    let mut object = Map::new();
-    object.insert("runbook".to_owned(), json!(found.book.name));
-    object.extend(found.text.map(|it| ("runbookText".to_owned(), json!(it))));
-    object.insert("parameters".to_owned(), Value::from(parameters));
-    Ok(object)
-}
-
 /// The selector, as it was written.
 fn selector(args: &Args) -> Option<&str> {
     let mut given = args.params.iter().filter(|(key, _)| key == "selector");
@@ -293,7 +259,7 @@ fn selector(args: &Args) -> Option<&str> {
 fn param(args: &Args) -> Result<String, Usage> {
     let mut params = args.params.clone();
     let mut object = match &args.runbook {
-        Some(name) => of_runbook(name, &mut params)?,
+        Some(name) => ops::of_runbook(name, &mut params)?,
         None => Map::new(),
     };
     for (key, text) in &params {

@@ -3,9 +3,12 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use protocol::work::OpsWork;
 use serde_json::{Map, Value, json};
 
+use crate::cmd::runbook;
 use crate::exit::Usage;
+use crate::ui::{Ui, clean_line};
 
 /// More than anything that may be sent, in bytes: what is longer is refused by its own limit.
 const READ_BYTES_MAX: u64 = 1 << 20;
@@ -103,6 +106,42 @@ fn limit(text: &str) -> Result<(String, u64), String> {
     number.map(|it| (key, it)).ok_or_else(|| {
         "it must be a whole number, such as 64, or with K, M or G, such as 256M".to_owned()
     })
+}
+
+/// What a runbook is with its values.
+pub(super) fn would_run(work: &OpsWork, ui: &Ui) {
+    let user = work.run_as.as_deref().unwrap_or("the agent's own user");
+    ui.say(&clean_line(&format!("as {user}:")));
+    for (label, line) in [
+        ("before", work.before.as_deref()),
+        ("runs", Some(work.command.as_str())),
+        ("after", work.after.as_deref()),
+    ] {
+        for line in line.unwrap_or_default().lines() {
+            ui.say(&clean_line(&format!("  {label:<6} │ {line}")));
+        }
+    }
+}
+
+/// The members of `Param` that a runbook is; its parameters are taken out of `params`.
+pub(super) fn of_runbook(
+    name: &str,
+    params: &mut Vec<(String, String)>,
+) -> Result<Map<String, Value>, Usage> {
+    let found = runbook::find(name)?;
+    let mut parameters = Map::new();
+    for (key, text) in std::mem::take(params) {
+        if !found.book.parameters.contains_key(&key) {
+            params.push((key, text));
+        } else if parameters.insert(key.clone(), json!(text)).is_some() {
+            return Err(Usage(format!("-p {key} is given twice")));
+        }
+    }
+    let mut object = Map::new();
+    object.insert("runbook".to_owned(), json!(found.book.name));
+    object.extend(found.text.map(|it| ("runbookText".to_owned(), json!(it))));
+    object.insert("parameters".to_owned(), Value::from(parameters));
+    Ok(object)
 }
 
 #[cfg(test)]
