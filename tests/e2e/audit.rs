@@ -38,7 +38,10 @@ async fn what_is_changed_refused_and_read_is_in_the_log_and_secrets_are_not() {
     server.kill9().await;
     server.restart().await;
     let entries = export(&server, &[]).await;
-    assert!(entries.ends_with(&before), "nothing of it is lost or changed");
+    assert!(
+        entries.ends_with(&before),
+        "nothing of it is lost or changed"
+    );
     let find = |user: &str, action: &str| {
         let fits = |it: &&Value| it["User"] == user && it["Action"] == action;
         let found = entries.iter().find(fits);
