@@ -30,6 +30,11 @@ async fn what_is_changed_refused_and_read_is_in_the_log_and_secrets_are_not() {
     let mut ann = server.request("CancelOnceTask", &[("TaskId", &task)]);
     (ann.key_id, ann.secret) = (key.access_key_id.clone(), key.access_key_secret.clone());
     assert_eq!(ann.send().await.status, 403);
+    for _ in 0..3 {
+        let mut look = server.request("DescribeOnceTask", &[("TaskType", "CLIENT_DEV_OPS")]);
+        (look.key_id, look.secret) = (key.access_key_id.clone(), key.access_key_secret.clone());
+        assert_eq!(look.send().await.status, 403);
+    }
     let mut stranger = server.request("ListUsers", &[]);
     stranger.secret = "wrong".to_owned();
     stranger.send().await;
@@ -63,6 +68,17 @@ async fn what_is_changed_refused_and_read_is_in_the_log_and_secrets_are_not() {
             .contains("TOKEN")
     );
     assert_eq!(find("ann", "CancelOnceTask")["Outcome"], "NoPermission");
+    let own = |it: &&Value| it["User"] == "ann" && it["Action"] == "DescribeOnceTask";
+    let looks: Vec<Value> = entries.iter().filter(own).map(record).collect();
+    assert_eq!(
+        looks.len(),
+        1,
+        "refused looks are counted together: {looks:?}"
+    );
+    assert_eq!(
+        (&looks[0]["Outcome"], &looks[0]["Count"]),
+        (&json!("NoPermission"), &json!(3))
+    );
     assert_eq!(find("", "ListUsers")["Outcome"], "SignatureDoesNotMatch");
     let read = find("root", "DescribeOnceTask");
     assert!(

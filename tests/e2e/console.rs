@@ -194,6 +194,27 @@ async fn a_task_is_created_once_however_often_its_form_is_sent_and_only_from_our
 }
 
 #[tokio::test]
+async fn a_check_of_one_host_that_is_refused_never_offers_all_hosts() {
+    let server = Server::start(&[]).await;
+    let agent = Agent::enrol(&server).await;
+    let browser = Browser::signed_in(&server, ROOT_ID, ROOT_SECRET).await;
+    let token = browser.form_token().await;
+    let check = [
+        ("form_token", token.as_str()),
+        ("type", "CLIENT_PROBLEM_CHECK"),
+        ("uuids", &agent.uuid),
+        ("problem", "no-such-problem"),
+    ];
+    let refused = browser.post("/console/tasks/new", &check, &[]).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(
+        !refused.text().contains("name=\"selector\""),
+        "{}",
+        refused.text()
+    );
+}
+
+#[tokio::test]
 async fn a_user_sees_and_does_what_their_policies_allow() {
     let server = Server::start(&[]).await;
     let client = server.client();

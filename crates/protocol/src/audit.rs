@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Longest value of a parameter that is kept, in bytes; what is longer is cut.
 pub const AUDIT_VALUE_BYTES_MAX: usize = 4_096;
 
+/// Most bytes of all kept parameters together; what comes after them is left out.
+pub const AUDIT_PARAMETERS_BYTES_MAX: usize = 16_384;
+
 /// Parameters whose values are secrets, or may be.
 const SECRET: [&str; 5] = [
     "AccessKeySecret",
@@ -53,7 +56,12 @@ pub struct AuditRecord {
 impl AuditRecord {
     /// Takes a parameter up, unless it is a secret.
     pub fn take(&mut self, name: &str, value: &str) {
-        if SECRET.contains(&name) {
+        let kept = self
+            .parameters
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let room = AUDIT_PARAMETERS_BYTES_MAX.saturating_sub(kept.sum());
+        if SECRET.contains(&name) || name.len() + value.len().min(AUDIT_VALUE_BYTES_MAX) > room {
             return;
         }
         let value = if name == "Param" {
@@ -104,6 +112,22 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.contains("deploy") && text.contains("TOKEN"), "{text}");
+    }
+
+    #[test]
+    fn many_parameters_do_not_make_an_entry_large() {
+        let mut record = AuditRecord::default();
+        for number in 0..1_000 {
+            record.take(&format!("P{number}"), &"x".repeat(100_000));
+        }
+        record.take(&"long".repeat(10_000), "x");
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(record.parameters.contains_key("P0"));
+        assert!(
+            text.len() < AUDIT_PARAMETERS_BYTES_MAX + 1_000,
+            "{}",
+            text.len()
+        );
     }
 
     #[test]

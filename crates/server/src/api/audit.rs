@@ -65,10 +65,14 @@ impl Asked<'_> {
             ..AuditRecord::default()
         };
         let user = self.caller.name.as_str();
-        let is_refusal = matches!(answered, Err(error) if error.fault.code == Code::NoPermission);
-        if !self.changes_something() && !is_refusal {
+        // A page that is open asks for what its reader may not see again and again: refused reading is counted
+        // like other reading. What is no operation changes nothing.
+        let is_none =
+            matches!(answered, Err(error) if error.fault.code == Code::InvalidActionNotFound);
+        if is_none || !self.changes_something() {
+            let action = if is_none { "" } else { self.action };
             let alike = [self.caller.key_id.as_str(), &source, self.door, outcome];
-            app.audit.count(user, self.action, &alike, record);
+            app.audit.count(user, action, &alike, record);
             return;
         }
         let mut record = record();

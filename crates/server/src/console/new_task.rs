@@ -146,7 +146,12 @@ pub(super) async fn create(form_sent: Form) -> Answer {
     let selector = fields.get("selector").unwrap_or_default().to_owned();
     match start(&visitor, &fields, type_text, &selector).await {
         Ok(made) => Ok(Redirect::to(&format!("/console/tasks/{}", made.task_id)).into_response()),
-        Err(error) if error.source.is_none() && error.fault.code != Code::NoPermission => {
+        // The form knows no named hosts: shown again, it would mean all of them.
+        Err(error)
+            if error.source.is_none()
+                && error.fault.code != Code::NoPermission
+                && fields.get("uuids").is_none() =>
+        {
             let task_type = type_text.parse().unwrap_or(TaskType::ClientProblemCheck);
             let matching = matching(&visitor, &selector).await;
             let complaint = Some(error.fault.message.as_str());

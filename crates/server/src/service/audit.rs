@@ -1,7 +1,7 @@
 //! Who asked for what, from where, and what came of it.
 //!
-//! What changes something, and what is refused to somebody who is known, is an entry of its own, and durable before
-//! it is answered. Reading, and what strangers try, is counted: requests alike within a minute are one entry. So the
+//! What is to change something is an entry of its own, carried out or refused, and durable before it is answered.
+//! Reading, and what strangers try, is counted: requests alike within a minute are one entry. So the
 //! log tells of every request, and a fast reader neither fills it nor waits for it.
 
 use std::collections::HashMap;
