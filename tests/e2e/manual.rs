@@ -190,3 +190,52 @@ async fn a_check_without_a_server_still_tells_the_person() {
     let causes = answer["findings"].as_array().unwrap().len();
     assert_eq!(said.code, i32::from(causes > 0), "{said:?}");
 }
+
+#[tokio::test]
+async fn the_commands_of_all_offline_hosts_are_listed_and_run_by_one_script() {
+    let server = Server::start(&[]).await;
+    let agents = [Agent::enrol(&server).await, Agent::enrol(&server).await];
+    let root = server
+        .create(ClientProblemCheck, json!({"problemType": "offline"}))
+        .await;
+    let listed = until("both have a command", async || {
+        let said = server
+            .sickbay(&["task", "commands", &root, "-o", "jsonl"])
+            .await;
+        assert_eq!(said.code, 0, "{said:?}");
+        let rows = said.out.lines().map(|it| serde_json::from_str(it).unwrap());
+        let rows: Vec<Value> = rows.collect();
+        (rows.len() == 2).then_some(rows)
+    })
+    .await;
+    for agent in &agents {
+        let row = listed.iter().find(|it| it["uuid"] == agent.uuid).unwrap();
+        let leaf = server.task(row["leafId"].as_str().unwrap()).await;
+        assert!(leaf.detail_data.contains(&agent.uuid), "{leaf:?}");
+    }
+
+    // In place of ssh: the same words, on this host.
+    let home = tempfile::tempdir().unwrap();
+    let script = server
+        .sickbay(&["task", "commands", &root, "--script"])
+        .await;
+    std::fs::write(home.path().join("all.sh"), &script.out).unwrap();
+    std::fs::write(
+        home.path().join("ssh"),
+        "test \"$1\" = -- && sh -c \"$3\"\n",
+    )
+    .unwrap();
+    let all = format!("cd {} && SSH='sh ./ssh' sh all.sh", home.path().display());
+    let said = shell(&all, home.path()).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(server.ended(&root).await.success_count, 2, "{said:?}");
+
+    let said = server
+        .sickbay(&["task", "commands", &root, "-o", "jsonl"])
+        .await;
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
+    assert!(said.err.contains("no host of task"), "{said:?}");
+    let said = shell(&all, home.path()).await;
+    assert_eq!(said.code, 1, "used commands are told: {said:?}");
+    assert_eq!(said.err.matches("not reported").count(), 2, "{said:?}");
+}

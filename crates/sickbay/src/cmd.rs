@@ -186,6 +186,7 @@ mod tests {
             "task bundle 0123456789ab01020304050600000001 --file b.tar.gz",
             "task rerun 0123456789ab01020304050600000000 --reason never-delivered --wait",
             "task leaves 0123456789ab01020304050600000000 --status FAIL,TIMEOUT",
+            "task commands 0123456789ab01020304050600000000 --script",
             "host list",
             "host remove h1",
             "install-code create --hours 2",

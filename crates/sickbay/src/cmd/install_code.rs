@@ -1,6 +1,7 @@
 //! `sickbay install-code`: the codes with which hosts enrol.
 
 use client::{Client, NewInstallCode};
+use model::template::quoted;
 use model::{LabelKey, LabelValue, Labels};
 use protocol::api::install_code::InstallCode;
 use serde_json::json;
@@ -135,16 +136,6 @@ fn enrol_command(url: &str, code: &str, pin: Option<&str>) -> String {
         command.push_str(&quoted(pin));
     }
     command
-}
-
-/// One word for a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    let harmless = |it: char| it.is_ascii_alphanumeric() || "-_.:/".contains(it);
-    if text.chars().all(harmless) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `sickbay task`: create tasks, follow them, read what the hosts said.
 
 mod bundle;
+mod commands;
 mod create;
 mod fix;
 mod group;
@@ -95,6 +96,14 @@ pub(crate) enum Command {
         /// The task
         id: TaskId,
     },
+    /// List the commands to run by hand, for hosts that are offline
+    Commands {
+        /// The task
+        id: TaskId,
+        /// Write a script that runs each on its host by ssh
+        #[arg(long)]
+        script: bool,
+    },
     /// Download the log bundle of one host
     Bundle {
         /// One host's part of a task, or a task that made one bundle only
@@ -181,6 +190,10 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> anyhow::R
         }
         Command::Outcomes { id } => {
             outcomes::list(id, client, ui).await?;
+            Ok(Exit::Success)
+        }
+        Command::Commands { id, script } => {
+            commands::list(id, script, client, ui).await?;
             Ok(Exit::Success)
         }
         Command::Bundle { id, file } => {

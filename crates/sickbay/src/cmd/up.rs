@@ -10,6 +10,7 @@ use agent::config::DataDir;
 use agent::identity::Identity;
 use anyhow::{Context, bail};
 use client::{Client, Config, HostQuery, NewInstallCode, NewTask};
+use model::template::quoted;
 use model::{TaskId, TaskType};
 use protocol::answer::CheckReport;
 use protocol::api::task::{HostDetail, Task, read_details};
@@ -17,7 +18,6 @@ use server::{Database, Node, Options, Retention};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::install_code::quoted;
 use super::server::{checker_program, is_program, start_log_at, stop_on_signal};
 use crate::exit::Exit;
 use crate::ui::{Ui, clean_line};

@@ -292,7 +292,7 @@ impl Page {
         if more > 0 {
             let hosts = count(more, "more host");
             self.ours(&format!(
-                "\n  and on {hosts}: `sickbay task get` shows the command of a leaf that `sickbay task leaves` lists"
+                "\n  and on {hosts}: `sickbay task commands` lists all"
             ));
         }
     }
@@ -388,7 +388,7 @@ fn collected(assets: &AssetReport) -> String {
 }
 
 /// The command to run by hand, while it is of use.
-fn manual_command(detail: &HostDetail) -> Option<&str> {
+pub(super) fn manual_command(detail: &HostDetail) -> Option<&str> {
     let by_hand = model::fix::RUN_BY_HAND.to_string();
     let pairs = detail.res_code.iter().zip(&detail.res_msg);
     let mut commands = pairs.filter(|(code, _)| **code == by_hand);
