@@ -4,6 +4,7 @@
 //! changes nothing on the host, and guesses nothing: a probe that cannot look says so. Called by the
 //! agent for a check order, by the stand-alone checker and by `sickbay up`.
 
+mod aside;
 mod bundle;
 mod clock;
 mod command;
@@ -42,6 +43,7 @@ mod tls;
 mod watches;
 mod why;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +54,7 @@ use protocol::work::CheckWork;
 use tokio::time::Instant;
 
 use crate::progress::Progress;
-use profile::{AUTO, Error, Found, Known, OWN, Profiles};
+use profile::{AUTO, Found, Known, OWN, Profiles};
 pub use render::render;
 pub use subject::Local;
 use subject::Subject;
@@ -63,7 +65,20 @@ const BUNDLE_MS_STANDARD: u64 = 3_000;
 const BUNDLE_MS_DEEP: u64 = 25_000;
 
 /// Time in which what is known of the host must be read, in ms: it may lie on a disk that is dead.
-const READING_MS: u64 = 3_000;
+const READING_MS: u64 = 2_500;
+/// Time in which findings are completed by what is known of the host, in ms; the same holds.
+const COMPLETING_MS: u64 = 1_000;
+
+/// Why nothing was examined.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no profile of the subject's name, or it has a fault.
+    #[error(transparent)]
+    Profile(#[from] profile::Error),
+    /// This host has no thread left for it, or it broke.
+    #[error("the check could not be run to its end: {0}")]
+    Broken(io::Error),
+}
 
 /// What a check brought to light.
 #[derive(Debug)]
@@ -90,16 +105,32 @@ pub(crate) struct Context {
     now_ms: i64,
 }
 
-/// Runs the probes for this complaint: at most about 5 s in standard mode, 60 s in deep mode.
+/// Runs the probes for this complaint: at most about 5 s in standard mode, 60 s in deep mode, aside from
+/// what else this program does and with a nice value.
 ///
 /// `clock_offset_ms` is the server's clock minus the local one. The bundle is written into
-/// `work_dir`, which must exist. Needs a tokio runtime with I/O and time. A probe that hangs in the
-/// kernel (a dead network disk) is left behind on a thread of the runtime, so a program that is
-/// about to end should shut its runtime down in the background. `progress` is told which probes it is at.
+/// `work_dir`, which must exist. A probe that hangs in the kernel (a dead network disk) is left behind on
+/// a thread of its own. `progress` is told which probes it is at.
 ///
 /// # Errors
-/// There is no profile of the subject's name, or it has a fault.
+/// See [`Error`].
 pub async fn run(
+    work: &CheckWork,
+    local: &Local,
+    clock_offset_ms: Option<i64>,
+    work_dir: &Path,
+    progress: &Progress,
+) -> Result<Outcome, Error> {
+    let (work, local) = (work.clone(), local.clone());
+    let (work_dir, progress) = (work_dir.to_owned(), progress.clone());
+    let examining =
+        async move { examine(&work, &local, clock_offset_ms, &work_dir, &progress).await };
+    aside::run(examining)
+        .await
+        .unwrap_or_else(|error| Err(Error::Broken(error)))
+}
+
+async fn examine(
     work: &CheckWork,
     local: &Local,
     clock_offset_ms: Option<i64>,
@@ -116,10 +147,17 @@ pub async fn run(
     let profiles = loading.await.unwrap_or_default();
     let named = match name {
         AUTO => None,
-        name => Some(subject_of(profiles.find(name)?, local).await),
+        name => Some(profiles.find(name)?),
     };
-    let found = found_on(profiles.clone(), local).await;
-    let subjects = match named {
+    let subject = async {
+        match named {
+            Some(known) => Some(subject_of(known, local).await),
+            None => None,
+        }
+    };
+    // Side by side: both may have to be waited for.
+    let (subject, found) = tokio::join!(subject, found_on(profiles.clone(), local));
+    let subjects = match subject {
         Some(subject) => vec![subject],
         None => in_use(&found),
     };
@@ -175,7 +213,7 @@ async fn ranked(found: Vec<Finding>, subjects: &[Arc<Context>]) -> Vec<Finding> 
         }
         completed
     });
-    match tokio::time::timeout(Duration::from_millis(READING_MS), completing).await {
+    match tokio::time::timeout(Duration::from_millis(COMPLETING_MS), completing).await {
         Ok(Ok(completed)) => completed,
         _ => findings,
     }

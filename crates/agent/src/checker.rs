@@ -60,9 +60,9 @@ pub enum Error {
          one that made this command"
     )]
     OtherKey(Endpoint),
-    /// There is no profile of the agent that is to be examined.
+    /// Nothing was examined.
     #[error(transparent)]
-    Profile(#[from] check::profile::Error),
+    Check(#[from] check::Error),
     /// No temporary directory.
     #[error("no temporary directory could be made in {0}")]
     Temporary(PathBuf, #[source] io::Error),

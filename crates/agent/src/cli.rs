@@ -148,8 +148,10 @@ impl From<checker::Error> for Failure {
             checker::Error::Session(error) => return error.into(),
             checker::Error::Endpoint(_) | checker::Error::Pin(_) => USAGE,
             checker::Error::OtherKey(_) => REFUSED,
-            checker::Error::Profile(_) => USAGE,
-            checker::Error::Temporary(..) | checker::Error::Journal(_) => FAILED,
+            checker::Error::Check(crate::check::Error::Profile(_)) => USAGE,
+            checker::Error::Check(crate::check::Error::Broken(_))
+            | checker::Error::Temporary(..)
+            | checker::Error::Journal(_) => FAILED,
         };
         let line = chain(&error);
         Self { code, line }

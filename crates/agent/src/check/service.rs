@@ -117,11 +117,13 @@ async fn said(context: &Context, invocation: &Invocation) -> Vec<Finding> {
     let (said, logged) = tokio::join!(command::output("journalctl", &arguments, 3_000), reading);
     let (text, logged) = (said.unwrap_or_default(), logged.unwrap_or_default());
     let lines: Vec<&str> = text.lines().collect();
-    let mut lines = why::telling(&lines);
-    lines.extend(logged.iter().map(String::as_str));
-    let mut findings = why::judge(&lines, &context.subject, invocation.limits);
+    let said: Vec<&str> = why::telling(&lines);
+    let logged: Vec<&str> = logged.iter().map(String::as_str).collect();
+    let all = [said.as_slice(), logged.as_slice()].concat();
+    let mut findings = why::judge(&all, &context.subject, invocation.limits);
     if findings.is_empty() && invocation.has_failed {
-        findings.extend(why::blamed(&lines));
+        // Each has last lines of its own: those of the log may be of the start before.
+        findings.extend(why::blamed(&said).or_else(|| why::blamed(&logged)));
     }
     findings
 }
