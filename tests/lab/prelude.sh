@@ -63,3 +63,12 @@ take_port() {
     setsid systemd-socket-activate --listen="$1" /bin/cat >/dev/null 2>&1 </dev/null &
     wait_for listens "$1"
 }
+# All programs but those linked statically are told another time, by so much: '-3600s', '+20d'.
+tell_time() {
+    if ldd /usr/lib/sickbay-lab/check 2>&1 | grep -q -e 'statically' -e 'not a dynamic'; then
+        echo "the check is linked statically, and not to be deceived: cargo build -p sickbay -p agent" >&2
+        return 1
+    fi
+    echo "$1" >/etc/faketimerc
+    echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload
+}

@@ -83,19 +83,13 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "clock-two-minutes-ahead",
         &SICKBAY,
-        &[Host(
-            "echo '+130s' >/etc/faketimerc; \
-                echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart",
-        )],
+        &[Host("tell_time +130s; restart")],
         &["ClockWrong"],
     ),
     fault(
         "clock-before-the-certificate",
         &SICKBAY,
-        &[Host(
-            "echo '-4000d' >/etc/faketimerc; \
-                echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart",
-        )],
+        &[Host("tell_time -4000d; restart")],
         &["ClockWrong"],
     ),
     fault(

@@ -183,8 +183,6 @@ pub(crate) const HOSTS: &[Healthy] = &[
     odd(
         "healthy-clock-off-by-seconds",
         &SICKBAY,
-        "echo '+20s' >/etc/faketimerc; \
-            echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart; \
-            wait_for sickbay-agent status",
+        "tell_time +20s; restart; wait_for sickbay-agent status",
     ),
 ];

@@ -7,10 +7,7 @@ use crate::world::at;
 
 const AGAIN: Step = Host("restart");
 /// Time is told by a library in front of everyone's; the kernel's clock is the machine's.
-const AHEAD: Step = Host(
-    "echo '+7300d' >/etc/faketimerc; \
-        echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; date; restart",
-);
+const AHEAD: Step = Host("tell_time +7300d; restart");
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault(
@@ -76,10 +73,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "clock-an-hour-behind",
         &SICKBAY,
-        &[Host(
-            "echo '-3600s' >/etc/faketimerc; \
-                echo /usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 >/etc/ld.so.preload; restart",
-        )],
+        &[Host("tell_time -3600s; restart")],
         &["ClockWrong"],
     ),
     fault(
