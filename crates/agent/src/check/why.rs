@@ -200,6 +200,9 @@ fn told(line: &str, subject: &Subject, limits: Limits) -> Option<Finding> {
     {
         return found(Cause::ConfigurationInvalid);
     }
+    if lower.contains("disk quota exceeded") {
+        return found(Cause::QuotaExceeded);
+    }
     if lower.contains("no space left on device") {
         return short(&path_in(line)?, shown);
     }
@@ -355,6 +358,10 @@ mod tests {
             (
                 "cannot open \"/etc/nonexistent9/site.conf\": [2] No such file or directory",
                 Cause::ConfigurationNamesMissingFile,
+            ),
+            (
+                "write /var/lib/x/state: Disk quota exceeded (os error 122)",
+                Cause::QuotaExceeded,
             ),
         ] {
             assert_eq!(cause(line), Some(expected), "{line}");

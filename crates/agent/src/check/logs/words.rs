@@ -4,7 +4,10 @@
 use model::Cause;
 
 /// Parts of one line, all in it, and what they tell.
-const TOLD: [(&[&str], Cause); 9] = [
+const TOLD: [(&[&str], Cause); 11] = [
+    // EDQUOT in the words of the C library, and in those of Go.
+    (&["Disk quota exceeded"], Cause::QuotaExceeded),
+    (&["disk quota exceeded"], Cause::QuotaExceeded),
     // kmod: modprobe.c
     (&["modprobe: FATAL: Module "], Cause::KernelModuleMissing),
     (
@@ -65,10 +68,12 @@ mod tests {
             "modprobe: FATAL: Module falco not found in directory /lib/modules/6.1.1",
             "auditd: Error setting audit daemon pid (File exists)",
             "modprobe tried",
+            "write /var/lib/x/q: disk quota exceeded",
         ];
         let told = told(&lines);
-        assert_eq!(told[0], (Cause::AuditTaken, lines[2]));
-        assert_eq!(told[1], (Cause::KernelModuleMissing, lines[1]));
-        assert_eq!(told.len(), 2);
+        assert_eq!(told[0], (Cause::QuotaExceeded, lines[4]));
+        assert_eq!(told[1], (Cause::AuditTaken, lines[2]));
+        assert_eq!(told[2], (Cause::KernelModuleMissing, lines[1]));
+        assert_eq!(told.len(), 3);
     }
 }
