@@ -1,6 +1,5 @@
 //! `sickbay task commands`: the commands to run by hand of a task, all of them.
 
-use anyhow::bail;
 use client::{Client, LeafFilter};
 use model::limits::PAGE_SIZE_MAX;
 use model::template::quoted;
@@ -44,9 +43,8 @@ on() {
     printf '== %s (%s)\n' "$1" "$2"
     ${SSH:-ssh -o ConnectTimeout=10} -- "$1" "$3" </dev/null
     case $? in 0 | 1) ;; *) echo "== $1: not reported" >&2; failed=1 ;; esac
-}
-"#;
-const SCRIPT_END: &str = "exit $failed\n";
+}"#;
+const SCRIPT_END: &str = "exit $failed";
 
 /// Lists them, or writes one script that runs each on its host.
 pub(super) async fn list(
@@ -61,32 +59,32 @@ pub(super) async fn list(
         ..LeafFilter::default()
     };
     let mut pages = client.leaves(&root.to_string(), &waiting, PAGE_SIZE_MAX);
-    let mut rows = Vec::new();
+    let mut list = ui.list(COLUMNS, "uuid");
+    let mut hosts = 0;
+    if as_script {
+        ui.line(SCRIPT_HEAD)?;
+    }
     while let Some(leaves) = pages.next().await? {
         for leaf in &leaves {
-            rows.extend(row(leaf)?);
+            let Some(row) = row(leaf)? else { continue };
+            hosts += 1;
+            if as_script {
+                ui.line(&script_line(&row))?;
+            } else {
+                list.push(row)?;
+            }
         }
-    }
-    if rows.is_empty() && super::existing(client, id).await?.total_count == 0 {
-        bail!("task {id} has no hosts");
     }
     if as_script {
-        for line in script(&rows).lines() {
-            ui.line(line)?;
-        }
+        ui.line(SCRIPT_END)?;
     } else {
-        let mut list = ui.list(COLUMNS, "uuid");
-        for row in &rows {
-            list.push(row.clone())?;
-        }
         list.finish()?;
     }
-    if rows.is_empty() {
+    if hosts == 0 {
         ui.say(&format!(
             "no host of task {id} waits for a command by hand; `sickbay task get {id}` shows how they stand"
         ));
     } else {
-        let hosts = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         ui.say(&format!(
             "{} by hand; each command is of use once, on its own host, until the task ends",
             count(hosts, "host")
@@ -116,19 +114,15 @@ fn row(leaf: &Task) -> anyhow::Result<Option<Value>> {
     })))
 }
 
-/// Names are the hosts' own words: they are words of sh here that mean themselves, behind `--`.
-fn script(rows: &[Value]) -> String {
-    let mut script = SCRIPT_HEAD.to_owned();
-    for row in rows {
-        let text = |name: &str| clean_line(row[name].as_str().unwrap_or_default());
-        let reached = match (text("address"), text("name")) {
-            (address, name) if address.is_empty() => name,
-            (address, _) => address,
-        };
-        let words = [reached, text("uuid"), text("command")].map(|it| quoted(&it));
-        script.push_str(&format!("on {}\n", words.join(" ")));
-    }
-    script + SCRIPT_END
+/// Names and addresses are the hosts' own words: they are words of sh here that mean themselves, behind `--`.
+fn script_line(row: &Value) -> String {
+    let text = |name: &str| clean_line(row[name].as_str().unwrap_or_default());
+    let reached = match text("address") {
+        address if address.is_empty() => text("name"),
+        address => address,
+    };
+    let words = [reached, text("uuid"), text("command")].map(|it| quoted(&it));
+    format!("on {}", words.join(" "))
 }
 
 #[cfg(test)]
@@ -138,11 +132,11 @@ mod tests {
     #[test]
     fn a_hosts_own_name_is_no_command_of_the_script() {
         let row = |name: &str, address: &str| json!({"uuid": "u1", "name": name, "address": address, "command": "echo 'it'"});
-        let said = script(&[
+        let rows = [
             row("a'; touch /tmp/x; '", ""),
             row("-oProxyCommand=x", "10.0.0.7"),
-        ]);
-        let lines: Vec<&str> = said.lines().filter(|it| it.starts_with("on ")).collect();
+        ];
+        let lines = rows.map(|it| script_line(&it));
         assert_eq!(
             lines,
             [
